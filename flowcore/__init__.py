@@ -1,0 +1,1 @@
+"""flowcore: one workflow, any runtime. Users write ``import flowcore as flow``."""
