@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Final, Union
+from typing import Final
 from typing import Literal as OneOf
 
 from attrs import Factory, field, frozen
@@ -87,7 +87,7 @@ class ConfigMapKey:
     key: str
 
 
-EnvValue = Union[Text, SecretKey, ConfigMapKey]
+EnvValue = Text | SecretKey | ConfigMapKey
 
 
 @frozen
@@ -109,7 +109,7 @@ class Backoff:
     def delay(self, retry: int) -> float:
         """Seconds to wait before retry number ``retry`` (from 1)."""
         # A float power overflows with an exception long before anyone would wait that long.
-        wait = self.initial * self.factor ** min(retry - 1, 64)
+        wait: float = self.initial * float(self.factor) ** min(retry - 1, 64)
         return wait if self.max is None else min(wait, self.max)
 
 
@@ -202,7 +202,7 @@ class Manifest:
     failure_when: Expr | None = None
 
 
-Action = Union[Container, Script, Python, Nested, Manifest]
+Action = Container | Script | Python | Nested | Manifest
 
 Need = OneOf["met", "succeeded", "failed", "skipped", "finished"]
 """What a step asks of another; ``met`` is the plain need (S1), the others are S2."""

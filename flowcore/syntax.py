@@ -7,11 +7,10 @@ language of their own, and evaluated by the local engine.
 from __future__ import annotations
 
 from typing import Literal as OneOf
-from typing import Union
 
 from attrs import field, frozen
 
-Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 """What JSON can hold. Integers are signed 64 bit, numbers are finite."""
 
 RefKind = OneOf[
@@ -88,7 +87,7 @@ class Binary:
     right: Expr
 
 
-Expr = Union[Literal, Ref, Get, ListOf, Not, Binary]
+Expr = Literal | Ref | Get | ListOf | Not | Binary
 
 
 @frozen
@@ -108,8 +107,8 @@ class Template:
         return first if len(self.parts) == 1 and not isinstance(first, str) else None
 
 
-Text = Union[str, Template]
+Text = str | Template
 """Text, with or without expressions."""
 
-Value = Union[None, bool, int, float, str, Template, list["Value"], dict[str, "Value"]]
+Value = bool | int | float | str | Template | list["Value"] | dict[str, "Value"] | None
 """JSON in which any string may be a template."""
