@@ -1,0 +1,68 @@
+# One command each; they need Python 3.10 or newer (with venv) and make, nothing else.
+#   make demo     a real pipeline on this machine          make test      the tests
+#   make lint     ruff                                     make types     mypy --strict
+#   make layers   who imports whom                         make wheels    built wheels work outside this folder
+#   make check    lint, types, layers and tests            make test-all  check and wheels
+#   make bench    what a step costs, how fast it starts    make clean     forget the environment
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PROJECTS := pyproject.toml plugins/local/pyproject.toml
+# Tests share few cores with the processes that they start.
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types layers wheels check test-all bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "flowcore needs Python 3.10 or newer; say which one with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: $(PROJECTS) | $(VENV)/bin/python
+	@echo "installing flowcore and flowcore-local into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . -e plugins/local
+	@touch $@
+
+$(VENV)/.developing: $(PROJECTS) requirements-dev.txt | $(VENV)/bin/python
+	@echo "installing flowcore, flowcore-local and the tools of requirements-dev.txt into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/iris/demo.sh
+
+test: $(VENV)/.developing
+	$(BIN)/python -m pytest -q -n $(WORKERS)
+
+lint: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.developing
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.developing
+	$(BIN)/mypy
+
+layers: $(VENV)/.developing
+	$(BIN)/lint-imports
+
+wheels: $(VENV)/.developing
+	$(BIN)/python -m pytest -q -m wheels tests/test_wheels.py
+
+check: lint types layers test
+
+test-all: check wheels
+
+bench: $(VENV)/.developing
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/engine.py
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
