@@ -114,7 +114,7 @@ class Quality(NamedTuple):
 def evaluate(database: Path, label: str, model: dict) -> Quality:
     """SELECT * FROM iris_test TO EVALUATE: how often the model is right, and what it takes for what."""
     rows, labels = read(str(database), "SELECT * FROM iris_test", label)
-    confusion = {actual: {guess: 0 for guess in model["classes"]} for actual in model["classes"]}
+    confusion = {actual: dict.fromkeys(model["classes"], 0) for actual in model["classes"]}
     for features, actual in zip(rows, labels):
         confusion[actual][classify(model, features)] += 1
     accuracy = sum(confusion[name][name] for name in model["classes"]) / len(rows)
