@@ -1,0 +1,164 @@
+"""What ``run`` and ``watch`` show while a run goes on: plain lines, or lines that change on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowcore.cli import text
+from flowcore.cli.app import say
+from flowcore.runs import Phase, StepState, Update
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+LINES = 50
+"""Up to so many steps there is a line for each."""
+NAMED = 8
+"""So many running or failed steps are named where there is no line for each."""
+
+STYLES = {
+    Phase.PENDING: ("·", "dim"),
+    Phase.RUNNING: ("▸", "bold cyan"),
+    Phase.SUCCEEDED: ("✓", "green"),
+    Phase.FAILED: ("✗", "bold red"),
+    Phase.ERROR: ("!", "bold magenta"),
+    Phase.CANCELLED: ("-", "yellow"),
+    Phase.SKIPPED: ("~", "dim"),
+}
+
+
+class View(Protocol):
+    """Shows a run as it goes."""
+
+    def update(self, update: Update, steps: Mapping[str, StepState]) -> None:
+        """Take in what changed; ``steps`` are all steps as they are now."""
+
+    def close(self) -> None:
+        """Show nothing more."""
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def update(self, update: Update, steps: Mapping[str, StepState]) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Plain:
+    """One line on stderr for each change of phase, and for each further attempt."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Phase, int, int | None]] = {}
+
+    def update(self, update: Update, steps: Mapping[str, StepState]) -> None:
+        """Print a line for each step that changed, in the order in which it happened."""
+        changed = []
+        for name, state in update.steps.items():
+            mark = (state.phase, max(state.attempts, 1), state.iteration)
+            before = self._seen.get(name, (Phase.PENDING, 1, None))
+            # An end tells its attempts itself; a step that goes on says when a further one begins.
+            if state.phase is not before[0] or (state.phase is Phase.RUNNING and mark != before):
+                when = state.finished if state.phase.ended else state.started
+                changed.append((when if when is not None else time.time(), name, state))
+            self._seen[name] = mark
+        for at, name, state in sorted(changed, key=lambda entry: entry[0]):
+            say(text.change_line(name, state, at))
+
+    def close(self) -> None:
+        """Every line is out already."""
+
+
+class Live:
+    """Lines that change, on the terminal behind stderr."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live as RichLive
+
+        self._console = console
+        self._update: Update | None = None
+        self._steps: Mapping[str, StepState] = {}
+        self._live = RichLive(self, console=console, refresh_per_second=4, vertical_overflow="ellipsis")
+        self._started = False
+
+    def update(self, update: Update, steps: Mapping[str, StepState]) -> None:
+        """Take in the run as it is now; the next refresh shows it."""
+        self._update, self._steps = update, steps
+        if not self._started:
+            self._live.start()
+            self._started = True
+
+    def close(self) -> None:
+        """Leave the last picture on the screen."""
+        if self._started:
+            self._live.refresh()
+            self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the run; called by rich at each refresh, so that times go on between two polls."""
+        if self._update is not None:
+            room = min(LINES, max(console.size.height - 3, 5))
+            yield from picture(self._update, dict(self._steps), time.time(), room)
+
+
+def picture(update: Update, steps: Mapping[str, StepState], now: float, room: int) -> list[Text]:
+    """The run as styled lines: one a step if ``room`` lines are enough, else counts and the names that matter."""
+    from rich.text import Text
+
+    lines: list[Text] = []
+    names = text.ordered(steps)
+    if len(names) <= room:
+        indented = {name: "  " * text.depth_of(name) + name for name in names}
+        width = max((len(name) for name in indented.values()), default=0)
+        for name in names:
+            lines.append(_line(steps[name], indented[name].ljust(width), now))
+    else:
+        leaves = text.leaves(steps)
+        for phase, (sign, style) in STYLES.items():
+            of_phase = [name for name in leaves if steps[name].phase is phase]
+            if of_phase:
+                line = Text(f"{sign} {len(of_phase)} {phase}", style=style, no_wrap=True, overflow="ellipsis")
+                if phase in (Phase.RUNNING, Phase.FAILED, Phase.ERROR):
+                    line.append(": " + ", ".join(of_phase[:NAMED]), style="default")
+                    if len(of_phase) > NAMED:
+                        line.append(f" and {len(of_phase) - NAMED} more", style="default")
+                lines.append(line)
+    total = Text(no_wrap=True, overflow="ellipsis")
+    total.append(update.workflow, style="bold")
+    total.append(f" {update.phase}", style=STYLES[update.phase][1])
+    total.append(f" {text.span(update.started, update.finished, now)}")
+    return [*lines, total]
+
+
+def _line(state: StepState, name: str, now: float) -> Text:
+    from rich.text import Text
+
+    sign, style = STYLES[state.phase]
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f"{sign} ", style=style)
+    line.append(f"{name}  ")
+    line.append(state.phase.value.ljust(9), style=style)
+    line.append(f"  {text.span(state.started, state.finished, now):>6}")
+    rest = "  ".join(part for part in (text.attempt_text(state), text.why(state)) if part)
+    if rest:
+        line.append(f"  {rest}", style="dim" if state.phase in (Phase.PENDING, Phase.SKIPPED) else "default")
+    return line
+
+
+def view(quiet: bool = False, plain: bool = False) -> View:
+    """The view that fits: changing lines on a terminal, plain lines elsewhere."""
+    if quiet:
+        return Quiet()
+    if plain or not sys.stderr.isatty() or os.environ.get("TERM", "") in ("dumb", ""):
+        return Plain()
+    from rich.console import Console
+
+    arguments: dict[str, Any] = {"stderr": True, "highlight": False}
+    return Live(Console(**arguments))
