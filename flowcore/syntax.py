@@ -6,6 +6,7 @@ language of their own, and evaluated by the local engine.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal as OneOf
 
 from attrs import field, frozen
@@ -13,9 +14,7 @@ from attrs import field, frozen
 Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 """What JSON can hold. Integers are signed 64 bit, numbers are finite."""
 
-RefKind = OneOf[
-    "param", "output", "own", "item", "iteration", "run.id", "run.phase", "workflow.name", "object"
-]
+RefKind = OneOf["param", "output", "own", "item", "iteration", "run.id", "run.phase", "workflow.name", "object"]
 
 
 @frozen
@@ -90,6 +89,10 @@ class Binary:
 Expr = Literal | Ref | Get | ListOf | Not | Binary
 
 
+def _tuple(parts: Iterable[str | Expr]) -> tuple[str | Expr, ...]:
+    return tuple(parts)
+
+
 @frozen
 class Template:
     """Text with expressions in it. Parts that are ``str`` are data, never read again.
@@ -98,7 +101,7 @@ class Template:
     is text. Text without expressions is a plain ``str`` in the model, not a template.
     """
 
-    parts: tuple[str | Expr, ...] = field(converter=tuple)
+    parts: tuple[str | Expr, ...] = field(converter=_tuple)
 
     @property
     def alone(self) -> Expr | None:
