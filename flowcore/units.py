@@ -115,7 +115,8 @@ def parse_quantity(text: str) -> Fraction:
         raise ValueError(f"{text!r} is not a quantity; write one like 500m, 2 or 256Mi")
     number, exponent, suffix = match[1], match[2], match[3] or ""
     if exponent is None and suffix not in _SUFFIX:
-        near = next((known for known in _SUFFIX if known.lower() == suffix.lower().removesuffix("b")), None)
+        bare = suffix.removesuffix("b").removesuffix("B")
+        near = bare if bare in _SUFFIX else next((unit for unit in _SUFFIX if unit.lower() == bare.lower()), None)
         hint = f"; write {number}{near}" if near else f"; the units are {' '.join(filter(None, _SUFFIX))}"
         raise ValueError(f"{text!r} has the unknown unit {suffix!r}{hint}")
     value = Fraction(number) * (Fraction(10) ** int(exponent) if exponent else _SUFFIX[suffix])
