@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import flowcore
 from flowcore import hookspecs
 from flowcore.capabilities import CAPABILITIES
 
@@ -87,6 +88,29 @@ def test_complete_documents_of_the_pages_are_right(page: Path) -> None:
     for text in blocks(page, "yaml"):
         if text.startswith("flowcore: 1"):
             assert check(text) == []
+
+
+def keys(schema: object) -> set[str]:
+    """Every key that a schema knows, at any depth."""
+    found: set[str] = set()
+    if isinstance(schema, dict):
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            found |= set(properties)
+        for inner in schema.values():
+            found |= keys(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            found |= keys(inner)
+    return found
+
+
+def test_the_page_about_the_document_names_every_key() -> None:
+    from flowcore.document import schema
+
+    text = (ROOT / "docs" / "document.md").read_text()
+    named = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", text))))
+    assert {key for key in keys(schema()) if re.fullmatch(r"[a-z_]+", key)} <= named
 
 
 @pytest.fixture
@@ -206,12 +230,12 @@ def test_the_map_of_the_house_names_what_is_there() -> None:
             assert (ROOT / name).exists() or (ROOT / f"{name}.py").exists(), name
 
 
-def test_both_distributions_have_one_version() -> None:
+def test_all_distributions_have_one_version() -> None:
     versions = {
         re.search(r'^version = "(.*)"$', file.read_text(), re.M)[1]  # type: ignore[index]
         for file in (ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml"))
     }
-    assert len(versions) == 1
+    assert versions == {flowcore.__version__}
     assert f"## {versions.pop()}" in (ROOT / "CHANGELOG.md").read_text()
 
 
