@@ -17,10 +17,10 @@ from attrs import frozen
 
 from flowcore.config import load_config
 from flowcore.cursor import Cursor, changed, codes_of
-from flowcore.errors import FlowError, PluginError, Problem, UsageError, WorkflowError
+from flowcore.errors import FlowError, PluginError, Problem, UsageError, WorkflowError, placed
 from flowcore.fold import Folded, fold
 from flowcore.model import Workflow
-from flowcore.registry import Hooks, connect
+from flowcore.registry import Hooks, able, connect
 from flowcore.runs import LogLine, Rendered, RunHandle, RunSummary, Snapshot, Update
 from flowcore.syntax import Json
 
@@ -86,7 +86,7 @@ class Backend:
 
         _raise(check(workflow))
         bound = bind(workflow, params or {})
-        lowered = lower(bound, self.capabilities, self.limits, self.name)
+        lowered = lower(bound, self.capabilities, self.limits, self.name, able)
         if self.hooks.has("check"):
             _raise(_placed(self.hooks.call("check", workflow=lowered) or [], workflow))
         return lowered
@@ -199,8 +199,6 @@ def _raise(problems: list[Problem]) -> None:
 
 
 def _placed(problems: list[Problem], workflow: Workflow) -> list[Problem]:
-    from flowcore.check import placed
-
     return [placed(problem, workflow.places) for problem in problems]
 
 

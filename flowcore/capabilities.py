@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 CAPABILITIES: Final[dict[str, str]] = {
-    "outputs": "carries values of steps to later steps and to the run's outputs, typed (S27)",
+    "outputs": "carries values of steps to later steps and to the run's outputs, as text",
+    "outputs.typed": "types and trims them where the step ran, and fails the step if they do not fit (S27)",
     "outputs.default": "gives an output that was not written, or is missing, its default (S6)",
     "stdout": "keeps a step's standard output as an output",
     "when": "decides at run time whether a step runs (S5)",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Mapping
+
+from attrs import evolve, frozen
 
 Path = tuple["str | int", ...]
 """Where in a workflow: the keys from the document's root, such as ``("steps", "train", "when")``."""
@@ -34,6 +36,17 @@ class Problem:
     def __str__(self) -> str:
         where = " ".join(part for part in (self.place, path_text(self.path)) if part)
         return f"{where}: {self.message}" if where else self.message
+
+
+def placed(problem: Problem, places: Mapping[Path, str]) -> Problem:
+    """The problem with the place of the nearest part of its path that has one."""
+    if problem.place is not None:
+        return problem
+    for length in range(len(problem.path), 0, -1):
+        place = places.get(problem.path[:length])
+        if place is not None:
+            return evolve(problem, place=place)
+    return problem
 
 
 class FlowError(Exception):

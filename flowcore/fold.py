@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from attrs import evolve, frozen
 
 from flowcore.expressions import EvaluationError, evaluate, resolve
-from flowcore.model import MISSING, Missing
+from flowcore.model import MISSING, Missing, Need
 from flowcore.outline import Entry, Inner, Outline, parse_outline
 from flowcore.runs import Leaf, Phase, Reason, Snapshot, StepState
 from flowcore.shim import BAD_OUTPUT
@@ -63,7 +63,7 @@ def fold(snapshot: Snapshot) -> Folded:
     """Fold a snapshot; the outline in it says what the leaves are parts of."""
     outline = parse_outline(snapshot.outline)
     leaves = _Leaves(snapshot)
-    steps = tuple(_step(name, entry, leaves) for name, entry in outline.steps.items())
+    steps = _decided(_together("", outline.steps, leaves), outline.steps, snapshot)
     on_exit = tuple(_step(name, entry, leaves) for name, entry in outline.on_exit.items())
     groups = (*steps, *on_exit)
     phase, reason, message = _run_phase(snapshot, groups)
@@ -104,9 +104,13 @@ class _Leaves:
         self._parents: set[str] = set()
         for leaf in snapshot.leaves:
             table = self._helpers if leaf.helper else self._own
-            table.setdefault(leaf.origin, []).append(leaf)
+            # An iteration of a repeat that was lowered is `wait#3`.
+            origin, _, iteration = leaf.origin.partition("#")
+            if iteration:
+                leaf = evolve(leaf, iteration=int(iteration))
+            table.setdefault(origin, []).append(leaf)
             if not leaf.helper:
-                self._index(leaf.origin)
+                self._index(origin)
 
     def _index(self, origin: str) -> None:
         for position, character in enumerate(origin):
@@ -133,11 +137,52 @@ class _Leaves:
 
 
 def _step(name: str, entry: Entry, leaves: _Leaves) -> Group:
+    if entry.never is not None and not leaves.own(name):
+        return Group(name, _PENDING, continued=entry.continued)
     if entry.each:
         return _foreach(name, entry, leaves)
     if entry.inner is not None:
         return _nested(name, entry, entry.inner, leaves)
     return Group(name, _plain(name, entry, leaves), continued=entry.continued)
+
+
+def _together(prefix: str, entries: Mapping[str, Entry], leaves: _Leaves) -> tuple[Group, ...]:
+    return tuple(_step(prefix + name, entry, leaves) for name, entry in entries.items())
+
+
+def _decided(groups: tuple[Group, ...], entries: Mapping[str, Entry], snapshot: Snapshot) -> tuple[Group, ...]:
+    """The steps of one scope with those filled in that were decided before the run and that no backend saw."""
+    found = dict(zip(entries, groups, strict=True))
+
+    def settle(name: str) -> Group:
+        group, never = found[name], entries[name].never
+        if never is None or group.state != _PENDING:
+            return group
+        needed = [(settle(other), need) for other, need in never.needs.items()]
+        if not all(other.state.phase.ended for other, _ in needed):
+            return group
+        state = StepState(Phase.SKIPPED, "when" if never.reason == "when" else "needs")
+        if snapshot.cancelled and any(other.state.phase is Phase.CANCELLED for other, _ in needed):
+            state = StepState(Phase.CANCELLED, "cancelled")
+        elif not all(meets(other, need) for other, need in needed):
+            state = StepState(Phase.SKIPPED, "needs")
+        found[name] = evolve(group, state=state)
+        return found[name]
+
+    return tuple(settle(name) for name in entries)
+
+
+def meets(group: Group, need: Need) -> bool:
+    """Whether an ended step meets a need (S1, S2)."""
+    phase, reason = group.state.phase, group.state.reason
+    skipped = phase is Phase.SKIPPED and reason in ("when", "empty")
+    if need == "met":
+        return phase is Phase.SUCCEEDED or skipped or (phase in _FAILING and group.continued)
+    if need == "skipped":
+        return skipped
+    if need == "finished":
+        return phase.ended and phase is not Phase.CANCELLED
+    return phase.value == need
 
 
 def _plain(name: str, entry: Entry, leaves: _Leaves) -> StepState:
@@ -313,13 +358,14 @@ def _nested(name: str, entry: Entry, inner: Inner, leaves: _Leaves) -> Group:
         return Group(name, evolve(_state(gate), outputs={}), continued=entry.continued)
     if gate is not None and gate.phase in _FAILING:
         return Group(name, _with_helpers(_PENDING, entry, [gate]), continued=entry.continued)
-    steps = tuple(_step(f"{name}/{step}", sub, leaves) for step, sub in inner.steps.items())
+    steps = _together(f"{name}/", inner.steps, leaves)
     started = bool(own and own[0].phase is not Phase.PENDING) or (gate is not None and gate.phase is Phase.SUCCEEDED)
     if not started and all(step.state.phase is Phase.PENDING for step in steps):
         return Group(name, _PENDING, continued=entry.continued)
     unstarted = None if started else _never_started(steps)
     if unstarted is not None and unstarted.reason != "when":
         return Group(name, unstarted, continued=entry.continued)
+    steps = _decided(steps, inner.steps, leaves.snapshot)
     state = _group_state(steps, None)
     if state.phase is Phase.SUCCEEDED:
         # A backend that runs nested workflows itself also knows the params that came from other steps.

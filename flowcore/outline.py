@@ -12,8 +12,9 @@ from typing import Any
 
 from attrs import Factory, frozen
 
+from flowcore.check import effective_needs
 from flowcore.expressions import parse_expression, parse_text, unparse, unparse_text
-from flowcore.model import MISSING, Missing, Nested, Python, Step, Workflow
+from flowcore.model import MISSING, Missing, Need, Nested, Python, Step, Workflow
 from flowcore.syntax import Expr, Json, Template, Value
 
 
@@ -23,6 +24,14 @@ class Inner:
 
     steps: Mapping[str, Entry]
     outputs: Mapping[str, Value]
+
+
+@frozen
+class Never:
+    """A step that cannot run: what it needs, and why it is skipped once those needs are met."""
+
+    needs: Mapping[str, Need]
+    reason: str
 
 
 @frozen
@@ -38,6 +47,7 @@ class Entry:
     until: Expr | None = None
     shim: bool = False
     inner: Inner | None = None
+    never: Never | None = None
 
 
 @frozen
@@ -50,21 +60,42 @@ class Outline:
     outputs: Mapping[str, Value]
 
 
-def outline_of(workflow: Workflow, shimmed: Callable[[Step], bool]) -> str:
-    """The outline of a bound workflow, as text; ``shimmed`` says which steps the lowering will wrap in the shim."""
-    data: dict[str, Any] = {"name": workflow.name, "steps": _steps(workflow.steps, shimmed)}
+@frozen
+class _Facts:
+    """What only the lowering knows of steps: which it wraps in the shim, and which never run."""
+
+    shimmed: Callable[[Step], bool]
+    never: Callable[[Mapping[str, Step]], Mapping[str, str]]
+
+
+def outline_of(
+    workflow: Workflow,
+    shimmed: Callable[[Step], bool],
+    never: Callable[[Mapping[str, Step]], Mapping[str, str]],
+) -> str:
+    """The outline of a bound workflow, as text.
+
+    Args:
+        shimmed: which steps the lowering wraps in the shim.
+        never: the steps of one scope that are decided never to run, with their reason.
+    """
+    facts = _Facts(shimmed, never)
+    data: dict[str, Any] = {"name": workflow.name, "steps": _steps(workflow.steps, facts)}
     if workflow.on_exit:
-        data["on_exit"] = _steps(workflow.on_exit, shimmed)
+        data["on_exit"] = _steps(workflow.on_exit, facts)
     if workflow.outputs:
         data["outputs"] = _written(dict(workflow.outputs))
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def _steps(steps: Mapping[str, Step], shimmed: Callable[[Step], bool]) -> dict[str, Any]:
-    return {name: _entry(step, shimmed) for name, step in steps.items()}
+def _steps(steps: Mapping[str, Step], facts: _Facts) -> dict[str, Any]:
+    data = {name: _entry(step, facts) for name, step in steps.items()}
+    for name, reason in facts.never(steps).items():
+        data[name]["never"] = {"needs": effective_needs(steps[name]), "reason": reason}
+    return data
 
 
-def _entry(step: Step, shimmed: Callable[[Step], bool]) -> dict[str, Any]:
+def _entry(step: Step, facts: _Facts) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if step.continue_on_failure:
         data["continue"] = True
@@ -77,12 +108,12 @@ def _entry(step: Step, shimmed: Callable[[Step], bool]) -> dict[str, Any]:
     }
     if step.repeat is not None:
         data["until"] = unparse(step.repeat.until)
-    if isinstance(step.action, Python) or shimmed(step):
+    if isinstance(step.action, Python) or facts.shimmed(step):
         data["shim"] = True
     if isinstance(step.action, Nested):
         inner = step.action.workflow
         data["inner"] = {
-            "steps": _steps(inner.steps, shimmed),
+            "steps": _steps(inner.steps, facts),
             "outputs": _written(dict(inner.outputs)),
         }
         if step.foreach is not MISSING:
@@ -137,5 +168,6 @@ def _read_entry(data: dict[str, Any]) -> Entry:
         outputs={name: output.get("default", MISSING) for name, output in data.get("outputs", {}).items()},
         until=parse_expression(data["until"]) if "until" in data else None,
         shim=data.get("shim", False),
+        never=Never(**data["never"]) if "never" in data else None,
         inner=inner and Inner(_read_steps(inner["steps"]), _read(inner["outputs"])),
     )

@@ -208,3 +208,17 @@ def connect(profile: Profile) -> Hooks:
     except Exception as error:
         raise PluginError(f"backend {profile.backend}: {type(error).__name__}: {error}") from error
     return Hooks(canonical(profile.backend), plugin)
+
+
+def able(capability: str) -> list[str]:
+    """The installed backends that declare a capability with their default options; broken plugins are passed over."""
+    names = []
+    for plugin in installed():
+        try:
+            cls: Any = load(plugin.name)
+            if capability in cls(cls.Options()).capabilities():
+                names.append(plugin.name)
+        except Exception:
+            # This only completes an error message; `flow backends` is where a broken plugin is reported.
+            continue
+    return names

@@ -1,5 +1,5 @@
 # flowcore: gives a command what its platform lacks. Words: stdout NAME | output NAME TYPE | default NAME TEXT |
-# backoff INITIAL FACTOR MAX, then -- and the command. Values come as words and are never read as code.
+# backoff INITIAL FACTOR MAX | carry DONE [NAME TEXT]... '' | sleep SECONDS, then -- and the command. Values come as words and are never read as code.
 flow_fail() {
   printf 'flowcore: %s\n' "$1" >&2
   exit 213
@@ -77,6 +77,10 @@ flow_typed() {
       if (want != "any" && kind != want && !(want == "number" && kind == "integer")) exit 1
     }' "$1"
 }
+if [ -z "${FLOW_OUTPUTS-}" ]; then
+  FLOW_OUTPUTS=$(mktemp -d) || exit 1
+  export FLOW_OUTPUTS
+fi
 flow_stdout=
 flow_count=0
 while [ "$1" != -- ]; do
@@ -86,6 +90,20 @@ while [ "$1" != -- ]; do
       flow_count=$((flow_count + 1))
       eval "flow_verb_$flow_count=\$1 flow_name_$flow_count=\$2 flow_word_$flow_count=\$3"
       shift 3 ;;
+    carry)
+      # An iteration of a repeat that is over already: hand the outputs on.
+      flow_done=$2
+      shift 2
+      while [ -n "$1" ]; do
+        [ "$flow_done" != true ] || printf '%s\n' "$2" >"$FLOW_OUTPUTS/$1" || exit 1
+        shift 2
+      done
+      shift
+      if [ "$flow_done" = true ]; then
+        echo true >"$FLOW_OUTPUTS/flow-done" || exit 1
+        exit 0
+      fi ;;
+    sleep) [ "$2" = 0 ] || sleep "$2"; shift 2 ;;
     backoff)
       flow_retry=$((${FLOW_ATTEMPT:-1} - 1))
       if [ "$flow_retry" -gt 0 ]; then
@@ -99,10 +117,6 @@ while [ "$1" != -- ]; do
   esac
 done
 shift
-if [ -z "${FLOW_OUTPUTS-}" ]; then
-  FLOW_OUTPUTS=$(mktemp -d) || exit 1
-  export FLOW_OUTPUTS
-fi
 # exec, since the command is a program's name and never a builtin or function of this shell.
 flow_code=0
 if [ -n "$flow_stdout" ]; then

@@ -1,0 +1,115 @@
+"""Inlines nested workflows: their steps become steps of the outer one, with prefixed names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import evolve
+
+from flowcore.check import effective_needs
+from flowcore.lowering.expand import expand_foreach, item_value
+from flowcore.lowering.groups import regroup
+from flowcore.lowering.missing import may_be_missing
+from flowcore.lowering.origins import name_of
+from flowcore.lowering.prune import merge
+from flowcore.lowering.rewrite import CannotReplace, rewrite_step, rewrite_value, step_references
+from flowcore.model import MISSING, Container, Need, Nested, Step, Workflow
+from flowcore.syntax import Expr, Ref, Template, Value
+
+
+def inline_nested(workflow: Workflow, capabilities: frozenset[str]) -> Workflow:
+    """Inline what the backend cannot run nested; what cannot be said without nesting stays."""
+    if "foreach.nested" not in capabilities or "nested" not in capabilities:
+        workflow = expand_foreach(workflow, nested_only=True)
+    if "nested" in capabilities:
+        return workflow
+    for name, step in list(workflow.steps.items()):
+        if not isinstance(step.action, Nested) or step.foreach is not MISSING:
+            continue
+        try:
+            inner = inline_nested(step.action.workflow, capabilities)
+            workflow = _inline(workflow, name, evolve(step, action=evolve(step.action, workflow=inner)), capabilities)
+        except CannotReplace:
+            continue
+    return workflow
+
+
+def _inline(workflow: Workflow, name: str, step: Step, capabilities: frozenset[str]) -> Workflow:
+    assert isinstance(step.action, Nested)
+    inner = step.action.workflow
+    if step.continue_on_failure:
+        raise CannotReplace
+    for ref in step_references(step):
+        if ref.kind == "output" and may_be_missing(ref.step, workflow.steps):
+            raise CannotReplace  # a missing arg skips the whole nested workflow, not only the steps that read it
+    if any(isinstance(sub.action, Nested) for sub in inner.steps.values()):
+        raise CannotReplace
+    gate = _gate(name, step, capabilities)
+    outer: dict[str, Need] = {gate[0]: "succeeded"} if gate else effective_needs(step)
+    names = {sub: name_of(f"{step.origin}/{inner.steps[sub].origin}") for sub in inner.steps}
+    args = step.action.args
+
+    def inside(ref: Ref) -> Value | Expr | None:
+        if ref.kind == "output":
+            return evolve(ref, step=names[ref.step])
+        if ref.kind == "param":
+            return item_value(args[ref.name])
+        return None
+
+    members: dict[str, Step] = {}
+    if gate:
+        members[gate[0]] = gate[1]
+    for sub, body in inner.steps.items():
+        needs: dict[str, Need] = {names[other]: need for other, need in effective_needs(body).items()}
+        for other, need in outer.items():
+            needs[other] = merge(needs.get(other), need)
+        members[names[sub]] = evolve(
+            rewrite_step(body, inside), needs=needs, origin=f"{step.origin}/{body.origin}"
+        )
+
+    def needs_for(need: Need) -> Mapping[str, Need]:
+        if need == "finished":
+            return {member: "finished" for member in names.values()}
+        if need not in ("met", "succeeded") or _may_skip_quietly(inner):
+            raise CannotReplace
+        found: dict[str, Need] = {member: "met" for member in names.values()}
+        if gate:
+            # Skipped for its own `when` it meets a plain need, although no step inside ran.
+            if need == "met":
+                raise CannotReplace
+            found[gate[0]] = "succeeded"
+        return found
+
+    def value_of(ref: Ref) -> Value | Expr:
+        value = rewrite_value(inner.outputs[ref.name], inside)
+        if ref.path and not (isinstance(value, Template) and isinstance(value.alone, Ref) and value.alone.path):
+            raise CannotReplace
+        return value
+
+    return regroup(workflow, name, members, needs_for, value_of)
+
+
+def _gate(name: str, step: Step, capabilities: frozenset[str]) -> tuple[str, Step] | None:
+    """A helper that runs if ``when`` of the nested step holds; its inner steps need it to have succeeded."""
+    if step.when is None:
+        return None
+    if not {"when", "needs.status"} <= capabilities:
+        raise CannotReplace
+    gate = Step(
+        Container(("true",)), when=step.when, needs=effective_needs(step), origin=step.origin, role="helper"
+    )
+    return name_of(f"{step.origin}/"), gate
+
+
+def _may_skip_quietly(inner: Workflow) -> bool:
+    """Whether a step inside may be skipped for ``needs`` although nothing failed: then the nested workflow succeeds,
+    but a plain need on that step would not be met."""
+    for step in inner.steps.values():
+        if any(need not in ("met", "finished") for need in effective_needs(step).values()):
+            return True
+        for ref in step_references(step):
+            if ref.kind == "output" and may_be_missing(ref.step, inner.steps):
+                output = inner.steps[ref.step].outputs.get(ref.name)
+                if output is None or output.default is MISSING:
+                    return True
+    return False
