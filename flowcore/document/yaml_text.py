@@ -1,0 +1,153 @@
+"""JSON as YAML text that every reader takes for the same: YAML 1.1, YAML 1.2, and Go's."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowcore.syntax import Json
+
+# Text that no reader takes for anything else: words of letters that begin with one (or with _ or /), and durations and
+# sizes, which begin with digits. A colon only inside a word, as in python:3.11.
+_PLAIN = re.compile(
+    r"[A-Za-z_/](?:[A-Za-z0-9_./@+,=()$*%-]|:(?=[A-Za-z0-9_./-])| (?=[A-Za-z0-9_./@+,=()$*%<>|&!-]))*"
+    r"|(?:[0-9]+(?:ms|s|m|h|d|Ki|Mi|Gi|Ti))+"
+)
+_WORDS: Final = frozenset(
+    ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity", "none"]
+)
+_LONGEST_KEY = 120
+
+# What may stand in a literal block as it is. No carriage return (readers change it), no line separators.
+_LITERAL = re.compile("[\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_BLOCK_INDENT = 2
+
+
+def write_yaml(data: Json, *, header: str = "") -> str:
+    """Write JSON as YAML, in block style, with ``header`` as comment lines in front.
+
+    Strings that some reader could take for something else are quoted; text of several lines is a literal block where
+    that is exact. Keys keep their order.
+
+    Raises:
+        ValueError: if a number is not finite, which JSON has no word for.
+    """
+    lines = [f"# {line}".rstrip() for line in header.splitlines()]
+    lines = [_ESCAPED.sub("?", line) for line in lines]
+    writer = _Writer(lines)
+    if isinstance(data, Mapping) and data:
+        writer.mapping(data, "", "")
+    elif isinstance(data, list | tuple) and data:
+        writer.sequence(data, "", "")
+    else:
+        lines.append(writer.leaf(data, ""))
+    return "\n".join(lines) + "\n"
+
+
+class _Writer:
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.keys: dict[str, str] = {}
+
+    def mapping(self, data: Mapping[str, Any], first: str, indent: str) -> None:
+        """Write a mapping; its first line begins with ``first``, the others with ``indent``."""
+        start = first
+        inner = indent + "  "
+        for key, value in data.items():
+            text = self.keys.get(key)
+            if text is None:
+                text = self.keys[key] = f"{_inline(key)}:"
+            if len(text) > _LONGEST_KEY:
+                self.lines.append(f"{start}? {text[:-1]}")
+                text, start = ":", indent
+            if isinstance(value, str):
+                self.lines.append(f"{start}{text} {_text(value, indent)}")
+            elif isinstance(value, Mapping) and value:
+                self.lines.append(f"{start}{text}")
+                self.mapping(value, inner, inner)
+            elif isinstance(value, list | tuple) and value:
+                self.lines.append(f"{start}{text}")
+                self.sequence(value, inner, inner)
+            else:
+                self.lines.append(f"{start}{text} {self.leaf(value, indent)}")
+            start = indent
+
+    def sequence(self, data: list[Any] | tuple[Any, ...], first: str, indent: str) -> None:
+        """Write a list, likewise."""
+        start = f"{first}- "
+        inner = indent + "  "
+        for value in data:
+            if isinstance(value, str):
+                self.lines.append(start + _text(value, indent))
+            elif isinstance(value, Mapping) and value:
+                self.mapping(value, start, inner)
+            elif isinstance(value, list | tuple) and value:
+                self.sequence(value, start, inner)
+            else:
+                self.lines.append(start + self.leaf(value, indent))
+            start = f"{indent}- "
+
+    def leaf(self, value: Any, indent: str) -> str:
+        """What stands in one line, or a literal block."""
+        if isinstance(value, str):
+            return _text(value, indent)
+        if value is None:
+            return "null"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, float):
+            return _number(value)
+        if isinstance(value, int):
+            return str(int(value))
+        if isinstance(value, Mapping):
+            return "{}"
+        if isinstance(value, list | tuple):
+            return "[]"
+        raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+    text = repr(value)
+    # YAML 1.1 wants a point in a number with an exponent.
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
+def _text(text: str, indent: str) -> str:
+    if "\n" in text:
+        block = _block(text, indent + "  ")
+        if block is not None:
+            return block
+    return _inline(text)
+
+
+def _inline(text: str) -> str:
+    """Text in one line: plain, or in double quotes with escapes."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted)
+
+
+def _block(text: str, indent: str) -> str | None:
+    """A literal block, or ``None`` if one would not be exact."""
+    body = text.lstrip("\n")
+    # The first line that is not empty sets the indentation, so it must not begin with white space itself.
+    if not body or body[0] == "\t" or not _LITERAL.fullmatch(text):
+        return None
+    if body[0] == " " and (text != body or not body.split("\n", 1)[0].strip()):
+        return None
+    hint = str(_BLOCK_INDENT) if body[0] == " " else ""
+    if not text.endswith("\n"):
+        chomp, content = "-", text
+    else:
+        chomp, content = ("+", text[:-1]) if text.endswith("\n\n") else ("", text[:-1])
+    if not content.rsplit("\n", 1)[-1].strip() and chomp != "+":
+        return None
+    lines = "\n".join(indent + line if line else "" for line in content.split("\n"))
+    return f"|{hint}{chomp}\n{lines}"
