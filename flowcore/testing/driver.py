@@ -1,0 +1,505 @@
+"""Runs one scenario on a backend and says everything that differs from what must be."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from flowcore.backend import Backend
+from flowcore.errors import FlowError, GoneError, UsageError
+from flowcore.model import Workflow
+from flowcore.runs import LogLine, Phase, Rendered, RunHandle, StepState, Update
+from flowcore.syntax import Json
+from flowcore.testing.scenario import (
+    Cancel,
+    CancelAfterEnd,
+    Delete,
+    Expect,
+    Fetch,
+    GoneByItself,
+    Line,
+    Mark,
+    OtherContent,
+    Resume,
+    SameKey,
+    Scenario,
+    State,
+    SubmitAgain,
+)
+
+MEBIBYTE = 1 << 20
+
+
+class Mismatch(AssertionError):
+    """A run that was not as the scenario says; the message lists all differences."""
+
+
+class Skip(Exception):
+    """There is nothing that this backend has to prove here."""
+
+
+@frozen
+class Driver:
+    """How to run scenarios on one backend.
+
+    Attributes:
+        backend: the backend.
+        deadline: seconds that one run may take before the scenario has failed.
+        interval: seconds between two polls.
+        clock: seconds by which two of the backend's times may be wrong against each other.
+    """
+
+    backend: Backend
+    deadline: float = 60.0
+    interval: float = 0.05
+    clock: float = 0.0
+
+    def lacking(self, scenario: Scenario) -> frozenset[str]:
+        """The capabilities without which the backend must refuse the scenario."""
+        return scenario.capabilities - self.backend.capabilities
+
+    def run(self, scenario: Scenario) -> None:
+        """Run a scenario, or see that it is refused.
+
+        Raises:
+            Mismatch: with every difference.
+            Skip: if the backend cannot show what the scenario is about.
+        """
+        if lacking := self.lacking(scenario):
+            return self.refuses(scenario, sorted(lacking))
+        if scenario.natively - self.backend.capabilities:
+            raise Skip("only a backend with " + ", ".join(sorted(scenario.natively)) + " of its own shows this")
+        _Session(self, scenario).play()
+        return None
+
+    def refuses(self, scenario: Scenario, words: Sequence[str]) -> None:
+        """See that the backend refuses a scenario before anything is submitted, with a sentence that helps.
+
+        The sentence must name the backend, one of ``words``, and the step or field that asks for it.
+        """
+        workflow = load(scenario)
+        try:
+            self.backend.render(workflow, self.params(scenario))
+        except UsageError as error:
+            text = str(error)
+            missing = [] if self.backend.name in text else [f"the backend {self.backend.name}"]
+            if not any(word in text for word in words):
+                missing.append("any of " + ", ".join(words))
+            fields = ("parallelism", "timeout", "on_exit", "fail_fast", "outputs")
+            if not any(name in text for name in (*workflow.steps, *workflow.on_exit, *fields)):
+                missing.append("the step or the field")
+            if missing:
+                raise Mismatch(f"{scenario.name} is refused, but not by {' nor '.join(missing)}: {text}") from error
+            return
+        raise Mismatch(f"{scenario.name} needs {', '.join(words)}, which {self.backend.name} lacks: it must be refused")
+
+    def params(self, scenario: Scenario, token: str = "token") -> dict[str, Json]:
+        """The params of a scenario with its marks filled in."""
+        return {name: self._param(value, token) for name, value in scenario.params.items()}
+
+    def _param(self, value: Json | Mark, token: str) -> Json:
+        if value is Mark.UNIQUE:
+            return token
+        if value is Mark.OVER_LIMIT:
+            limit = self.backend.limits.get("output_bytes")
+            if limit is None or limit > 16 * MEBIBYTE:
+                raise Skip("the backend has no limit of an output's size that is worth reaching")
+            return limit + 1
+        if isinstance(value, Mark):
+            raise TypeError(f"{value} is no param")
+        return value
+
+
+def load(scenario: Scenario) -> Workflow:
+    """The scenario's workflow."""
+    from flowcore.document import read_document
+
+    return read_document(scenario.document, scenario.name)
+
+
+@define
+class Observed:
+    """What a chain of polls has told of a run."""
+
+    steps: dict[str, StepState] = field(factory=dict)
+    logs: list[LogLine] = field(factory=list)
+    last: Update | None = None
+    faults: list[str] = field(factory=list)
+    cursor: str = ""
+
+    def take(self, update: Update) -> None:
+        """Add an Update, and note what it must not say after those before it (S31)."""
+        for name, state in update.steps.items():
+            before = self.steps.get(name)
+            if before is not None and _rank(state.phase) < _rank(before.phase):
+                self.faults.append(f"step {name} went from {before.phase} back to {state.phase}")
+            if before is not None and before.phase.ended and state.phase is not before.phase:
+                self.faults.append(f"step {name} ended as {before.phase}, and later as {state.phase}")
+            self.steps[name] = state
+        if self.last is not None and self.last.done and not update.done:
+            self.faults.append("the run was done, and then it was not")
+        if self.last is not None and self.last.phase.ended and update.phase is not self.last.phase:
+            self.faults.append(f"the run ended as {self.last.phase}, and later as {update.phase}")
+        size = sum(len(line.line.encode()) for line in update.logs)
+        if size > MEBIBYTE:
+            self.faults.append(f"one Update held {size} bytes of logs")
+        self.logs.extend(update.logs)
+        self.last = update
+        self.cursor = update.cursor
+
+    def picture(self) -> str:
+        """What is known of the run, for people."""
+        if self.last is None:
+            return "nothing is known of the run"
+        rows = [f"run {self.last.phase} ({self.last.reason}) done={self.last.done} {self.last.message or ''}"]
+        for name, state in self.steps.items():
+            rows.append(
+                f"  {name}: {state.phase} ({state.reason}) attempts={state.attempts} iteration={state.iteration}"
+                f" exit_code={state.exit_code} outputs={_short(dict(state.outputs))} {state.message or ''}"
+            )
+        rows.extend(f"  log {line.step}#{line.attempt} {line.stream}: {_short(line.line)}" for line in self.logs[:200])
+        return "\n".join(rows)
+
+
+def _rank(phase: Phase) -> int:
+    return 2 if phase.ended else 1 if phase is Phase.RUNNING else 0
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:280]}... ({len(text)} characters)"
+
+
+class _Session:
+    """One scenario being played: its runs and what was seen of them."""
+
+    def __init__(self, driver: Driver, scenario: Scenario) -> None:
+        self.driver = driver
+        self.backend = driver.backend
+        self.scenario = scenario
+        self.workflow = load(scenario)
+        self.token = secrets.token_hex(8)
+        self.key = secrets.token_hex(8)
+        self.params = driver.params(scenario, self.token)
+        self.seen = Observed()
+
+    def play(self) -> None:
+        rendered = self.backend.render(self.workflow, self.params)
+        if rendered != self.backend.render(self.workflow, self.params):
+            raise Mismatch("render does not give the same twice")
+        try:
+            handle = self.backend.submit(rendered, self.key)
+        except FlowError as error:
+            if self.scenario.may_refuse and all(word in str(error) for word in self.scenario.may_refuse):
+                return
+            raise
+        self._round_trip(handle)
+        try:
+            self._first(handle)
+            during = [action for action in self.scenario.actions if isinstance(action, Cancel)]
+            for cancel in during:
+                self._until(handle, lambda cancel=cancel: self._ready(cancel), f"step {cancel.step} to be cancelled")
+                for _ in range(cancel.times):
+                    self.backend.cancel(handle, cancel.now)
+            self._follow(handle)
+            self._compare(handle, self.scenario.expect)
+            for action in self.scenario.actions:
+                self._after(action, handle, rendered)
+        except BaseException:
+            self._stop(handle)
+            raise
+
+    def _round_trip(self, handle: RunHandle) -> None:
+        if RunHandle.parse(str(handle)) != handle:
+            raise Mismatch(f"the handle {handle} does not come back from its text")
+
+    def _stop(self, handle: RunHandle) -> None:
+        try:
+            self.backend.cancel(handle, True)
+        except FlowError:
+            pass
+
+    def _poll(self, handle: RunHandle) -> Update:
+        update = self.backend.poll(handle, self.seen.cursor, True)
+        self.seen.take(update)
+        return update
+
+    def _first(self, handle: RunHandle) -> None:
+        update = self._poll(handle)
+        static = [*self.workflow.steps, *self.workflow.on_exit]
+        missing = [name for name in static if name not in update.steps]
+        if missing:
+            raise Mismatch(f"the first Update lacks {', '.join(missing)}")
+
+    def _until(self, handle: RunHandle, ready: Callable[[], bool], what: str) -> None:
+        """Poll until something is so, the run is done, or the time is over."""
+        end = time.monotonic() + self.driver.deadline
+        while not ready():
+            if self.seen.last is not None and self.seen.last.done and not self.seen.last.more:
+                raise Mismatch(f"the run was over before {what}\n{self.seen.picture()}")
+            if time.monotonic() > end:
+                raise Mismatch(f"waited {self.driver.deadline:.0f} s for {what}\n{self.seen.picture()}")
+            if not self._poll(handle).more:
+                time.sleep(self.driver.interval)
+
+    def _ready(self, cancel: Cancel) -> bool:
+        state = self.seen.steps.get(cancel.step)
+        if state is None or state.phase is not cancel.phase:
+            return False
+        if cancel.reason is not None and state.reason != cancel.reason:
+            return False
+        return cancel.line is None or any(
+            line.step == cancel.step and line.line == cancel.line for line in self.seen.logs
+        )
+
+    def _over(self) -> bool:
+        last = self.seen.last
+        return last is not None and last.done and not last.more
+
+    def _follow(self, handle: RunHandle) -> None:
+        end = time.monotonic() + self.driver.deadline
+        while not self._over():
+            if time.monotonic() > end:
+                raise Mismatch(f"not done after {self.driver.deadline:.0f} s\n{self.seen.picture()}")
+            if not self._poll(handle).more and not self._over():
+                time.sleep(self.driver.interval)
+
+    def _compare(self, handle: RunHandle, expect: Expect) -> None:
+        fresh = Observed()
+        while fresh.last is None or fresh.last.more:
+            fresh.take(self.backend.poll(handle, fresh.cursor, True))
+        again = self.backend.poll(handle, self.seen.cursor, True)
+        faults = [
+            *self.seen.faults,
+            *chain_faults(self.seen, fresh, again),
+            *faults_of(expect, fresh, self.driver.clock),
+        ]
+        if faults:
+            raise Mismatch("\n".join([f"{self.scenario.name}:", *faults, fresh.picture()]))
+
+    def _after(self, action: object, handle: RunHandle, rendered: Rendered) -> None:
+        if isinstance(action, CancelAfterEnd):
+            self.backend.cancel(handle)
+            self._again(handle, self.scenario.expect)
+        elif isinstance(action, SubmitAgain):
+            second = evolve(self.scenario, params={**self.scenario.params, **action.params})
+            params = self.driver.params(second, self.token)
+            self._again(self.backend.submit(self.backend.render(self.workflow, params)), action.expect)
+        elif isinstance(action, SameKey):
+            other = self.backend.submit(rendered, self.key)
+            if other != handle:
+                raise Mismatch(f"the same key and content gave {other}, not {handle}")
+        elif isinstance(action, OtherContent):
+            self._refused(action)
+        elif isinstance(action, Fetch):
+            self._fetch(action, handle)
+        elif isinstance(action, Delete):
+            if self.backend.hooks.has("delete"):
+                self.backend.delete(handle)
+                self._gone(handle, 0)
+        elif isinstance(action, GoneByItself):
+            self._gone(handle, self.driver.deadline)
+        elif isinstance(action, Resume) and self.backend.hooks.has("resume"):
+            self._again(self.backend.resume(handle), action.expect)
+
+    def _again(self, handle: RunHandle, expect: Expect) -> None:
+        self.seen = Observed()
+        try:
+            self._first(handle)
+            self._follow(handle)
+            self._compare(handle, expect)
+        except BaseException:
+            self._stop(handle)
+            raise
+
+    def _refused(self, action: OtherContent) -> None:
+        second = evolve(self.scenario, params={**self.scenario.params, **action.params})
+        rendered = self.backend.render(self.workflow, self.driver.params(second, self.token))
+        try:
+            other = self.backend.submit(rendered, self.key)
+        except FlowError as error:
+            if error.exit_code != 2:
+                raise Mismatch(f"other content under the same key must be refused, not {error!r}") from error
+            return
+        raise Mismatch(f"other content under the same key must be refused, and gave {other}")
+
+    def _fetch(self, action: Fetch, handle: RunHandle) -> None:
+        if not self.backend.hooks.has("artifact"):
+            return
+        with TemporaryDirectory() as folder:
+            place = Path(self.backend.artifact(handle, action.step, action.output, Path(folder) / "fetched"))
+            found = {
+                str(path.relative_to(place)): path.read_text() for path in sorted(place.rglob("*")) if path.is_file()
+            }
+            content = found if place.is_dir() else place.read_text()
+        if content != action.content:
+            raise Mismatch(f"artifact {action.output} of {action.step} is {content!r}, not {action.content!r}")
+
+    def _gone(self, handle: RunHandle, within: float) -> None:
+        end = time.monotonic() + within
+        while True:
+            try:
+                self.backend.poll(handle)
+            except GoneError:
+                return
+            if time.monotonic() > end:
+                raise Mismatch(f"{handle} must be gone")
+            time.sleep(self.driver.interval)
+
+
+def chain_faults(chain: Observed, fresh: Observed, again: Update) -> Iterator[str]:
+    """How a chain of cursors differs from one poll of everything (S30, S31)."""
+    if chain.steps != fresh.steps:
+        for name in chain.steps.keys() | fresh.steps.keys():
+            one, other = chain.steps.get(name), fresh.steps.get(name)
+            if one != other:
+                yield f"step {name} by the chain of cursors: {one}; by one poll of everything: {other}"
+    for key, texts in _streams(chain.logs).items():
+        if texts != _streams(fresh.logs).get(key, []):
+            yield f"log of {key} by the chain of cursors differs: {_short(texts)}"
+    for key in _streams(fresh.logs).keys() - _streams(chain.logs).keys():
+        yield f"log of {key} did not come along the chain of cursors"
+    if again.steps or again.logs:
+        yield f"a poll after the last one gave more: {_short(dict(again.steps))} {_short(again.logs)}"
+
+
+def _streams(logs: Sequence[LogLine]) -> dict[tuple[str, int, str | None], list[str]]:
+    found: dict[tuple[str, int, str | None], list[str]] = {}
+    for line in logs:
+        found.setdefault((line.step, line.attempt, line.stream), []).append("<gap>" if line.gap else line.line)
+    return found
+
+
+def faults_of(expect: Expect, seen: Observed, clock: float = 0.0) -> Iterator[str]:
+    """Every difference between a run that is over and what was expected of it."""
+    last = seen.last
+    assert last is not None
+    if last.phase is not expect.phase:
+        yield f"the run is {last.phase} ({last.message}), not {expect.phase}"
+    if expect.reason is not Mark.ANY and last.reason != expect.reason:
+        yield f"the run's reason is {last.reason}, not {expect.reason}"
+    if not same(dict(expect.outputs), dict(last.outputs)):
+        yield f"the run's outputs are {_short(dict(last.outputs))}, not {_short(dict(expect.outputs))}"
+    if last.phase in (Phase.FAILED, Phase.ERROR) and not last.message:
+        yield "the run has no message"
+    for name in expect.steps.keys() - seen.steps.keys():
+        yield f"step {name} is missing"
+    for name in seen.steps.keys() - expect.steps.keys():
+        yield f"step {name} must not be there"
+    for name in expect.steps.keys() & seen.steps.keys():
+        state, wanted = seen.steps[name], expect.steps[name]
+        options = [list(_state_faults(option, state)) for option in (wanted, *wanted.alternatives)]
+        if all(options):
+            yield from (f"step {name}: {fault}" for fault in options[0])
+        yield from (f"step {name}: {fault}" for fault in _time_faults(state))
+    for name, wanted_lines in expect.logs.items():
+        yield from (f"log of {name}: {fault}" for fault in _log_faults(wanted_lines, seen.logs, name))
+    yield from _order_faults(expect, seen.steps, clock)
+
+
+def _state_faults(wanted: State, state: StepState) -> Iterator[str]:
+    if state.phase is not wanted.phase:
+        yield f"{state.phase} ({state.reason}: {state.message}), not {wanted.phase}"
+    for what in ("reason", "attempts", "exit_code", "iteration"):
+        found, expected = getattr(state, what), getattr(wanted, what)
+        if expected is not Mark.ANY and found != expected:
+            yield f"{what} is {found!r}, not {expected!r}"
+    if not same(dict(wanted.outputs), dict(state.outputs)):
+        yield f"outputs are {_short(dict(state.outputs))}, not {_short(dict(wanted.outputs))}"
+    if wanted.message not in (state.message or ""):
+        yield f"the message {state.message!r} does not name {wanted.message!r}"
+    if state.phase in (Phase.FAILED, Phase.ERROR) and not state.message:
+        yield "it has no message"
+
+
+def _time_faults(state: StepState) -> Iterator[str]:
+    if not state.phase.ended:
+        yield f"still {state.phase}"
+    if state.attempts and state.phase in (Phase.SUCCEEDED, Phase.FAILED):
+        if state.started is None or state.finished is None:
+            yield "it ran, and has no times"
+        elif state.finished < state.started:
+            yield "it ended before it started"
+
+
+def same(expected: Any, found: Any) -> bool:
+    """Whether a value is the expected one: JSON's equality, which keeps true and 1 apart, and marks."""
+    if expected is Mark.ANY:
+        return True
+    if expected is Mark.ARTIFACT:
+        return isinstance(found, str)
+    if isinstance(expected, Mapping):
+        return (
+            isinstance(found, Mapping)
+            and expected.keys() == found.keys()
+            and all(same(value, found[key]) for key, value in expected.items())
+        )
+    if isinstance(expected, (list, tuple)):
+        return (
+            isinstance(found, (list, tuple))
+            and len(expected) == len(found)
+            and all(same(one, other) for one, other in zip(expected, found, strict=True))
+        )
+    if isinstance(expected, bool) or isinstance(found, bool):
+        return expected is found
+    if isinstance(expected, (int, float)) != isinstance(found, (int, float)):
+        return False
+    return bool(expected == found)
+
+
+def _log_faults(wanted: Sequence[Line], logs: Sequence[LogLine], name: str) -> Iterator[str]:
+    found = [line for line in logs if line.step == name]
+    if any(line.gap for line in found):
+        yield "lines were lost"
+    for attempt in sorted({line.attempt for line in wanted} | {line.attempt for line in found}):
+        ours = [line for line in wanted if line.attempt == attempt]
+        theirs = [line for line in found if line.attempt == attempt]
+        if any(line.stream is None for line in theirs):
+            # A platform that merges the streams keeps the order within each only.
+            one, other = sorted(line.line for line in ours), sorted(line.line for line in theirs)
+            if len({line.stream for line in ours}) == 1:
+                one, other = [line.line for line in ours], [line.line for line in theirs]
+            pairs = [("", one, other)]
+        else:
+            pairs = [
+                (
+                    stream,
+                    [line.line for line in ours if line.stream == stream],
+                    [line.line for line in theirs if line.stream == stream],
+                )
+                for stream in ("stdout", "stderr")
+            ]
+        for stream, one, other in pairs:
+            if stream == "stderr" and not one:
+                continue  # a shell may say why it failed; nobody promised that it does not
+            if one != other:
+                at = next((index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+                where = f"{len(other)} lines, not {len(one)}" if at is None else f"line {at} differs"
+                at = at or 0
+                near = f"{_short(other[at : at + 3])}, not {_short(one[at : at + 3])}"
+                yield f"attempt {attempt} {stream}: {where}: {near}"
+
+
+def _order_faults(expect: Expect, steps: Mapping[str, StepState], clock: float) -> Iterator[str]:
+    def times(name: str) -> tuple[float, float]:
+        state = steps.get(name)
+        if state is None or state.started is None or state.finished is None:
+            raise Mismatch(f"step {name} has no times")
+        return state.started, state.finished
+
+    for first, second in expect.order:
+        if times(second)[0] < times(first)[1] - clock:
+            yield f"step {second} started before {first} had ended"
+    for first, second in expect.ends:
+        if times(second)[1] < times(first)[1] - clock:
+            yield f"step {second} ended before {first}"
+    spans = sorted((*times(name), name) for name in expect.apart)
+    for (_, end, one), (start, _, other) in zip(spans, spans[1:], strict=False):
+        if start < end - clock:
+            yield f"steps {one} and {other} ran at the same time"

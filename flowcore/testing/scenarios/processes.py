@@ -1,0 +1,147 @@
+"""What a step's process sees: its command, its script, its environment."""
+
+from __future__ import annotations
+
+from flowcore.testing.scenario import failed, lines, ok, run_failed, scenario, succeeded
+
+TOKEN = "s3cr3t $(id) `id` '\" %d \\n {{x}} ${{x}} é"
+
+SCENARIOS = (
+    scenario(
+        "command-and-args",
+        "S28",
+        """
+steps:
+  joined: {command: [sh, -c], args: ['echo "$#: $0 $1"', sh, "a b"]}
+""",
+        succeeded({"joined": ok()}, logs={"joined": lines("1: sh a b")}),
+    ),
+    scenario(
+        "script-stops-at-the-first-failure",
+        "S28",
+        """
+steps:
+  plain: {script: 'echo "$1"; false; echo never', args: [given]}
+""",
+        run_failed({"plain": failed(1)}, logs={"plain": lines("given")}),
+    ),
+    scenario(
+        "script-by-its-first-line",
+        "S28",
+        """
+steps:
+  shebang:
+    script: |
+      #!/bin/sh
+      false
+      echo "$1"
+    args: [went on]
+  awk: {interpreter: [awk, -f], script: 'BEGIN { print ARGV[1] }', args: ["a b"]}
+""",
+        succeeded({"shebang": ok(), "awk": ok()}, logs={"shebang": lines("went on"), "awk": lines("a b")}),
+    ),
+    scenario(
+        "script-is-never-interpolated",
+        "S28",
+        """
+params: {rows: 10}
+steps:
+  shows:
+    script: |
+      cat <<'END'
+      ${{ params.rows }} $${{ {{inputs.parameters.x}} $(params.x) %s \\n `id`
+      END
+""",
+        succeeded(
+            {"shows": ok()},
+            logs={"shows": lines("${{ params.rows }} $${{ {{inputs.parameters.x}} $(params.x) %s \\n `id`")},
+        ),
+    ),
+    scenario(
+        "env-of-workflow-and-step",
+        "S28",
+        """
+params: {city: Rome}
+env: {LEVEL: info, CITY: "in ${{ params.city }}", BOTH: workflow}
+steps:
+  shows:
+    env: {BOTH: step, EMPTY: "", OWN: "$LEVEL $(LEVEL)"}
+    command: [sh, -c, 'echo "$LEVEL|$CITY|$BOTH|$EMPTY|$OWN"']
+""",
+        succeeded({"shows": ok()}, logs={"shows": lines("info|in Rome|step||$LEVEL $(LEVEL)")}),
+    ),
+    scenario(
+        "env-from-outputs",
+        "S28 S3",
+        """
+steps:
+  writes: {script: 'echo "a b" > "$FLOW_OUTPUTS/word"', outputs: {word: {}}}
+  shows:
+    env: {WORD: "${{ steps.writes.outputs.word }}", MORE: "<${{ steps.writes.outputs.word }}>"}
+    script: 'echo "$WORD $MORE"'
+""",
+        succeeded({"writes": ok(word="a b"), "shows": ok()}, logs={"shows": lines("a b <a b>")}),
+        needs="outputs",
+    ),
+    scenario(
+        "env-of-flowcore",
+        "S11",
+        """
+steps:
+  shows:
+    script: |
+      test "$1" = "$FLOW_RUN"
+      test -d "$FLOW_OUTPUTS"
+      echo "$FLOW_STEP $FLOW_ATTEMPT"
+      ls -A "$FLOW_OUTPUTS"
+    args: ["${{ run.id }}"]
+""",
+        succeeded({"shows": ok()}, logs={"shows": lines("shows 1")}),
+    ),
+    scenario(
+        "text-keeps-its-spelling",
+        "S28",
+        """
+x-anything: {ignored: true}
+params:
+  version: {type: string, default: 3.10}
+steps:
+  shows:
+    x-note: ignored
+    env: {ZERO: 017, FLAG: true, DAY: 2024-01-02, TIME: 12:30, YES: yes, EXP: 1e3}
+    script: echo "$@" "$ZERO $FLAG $DAY $TIME $YES $EXP"
+    args: [3.10, 1_000, no, 0x10, "${{ params.version }}"]
+""",
+        succeeded(
+            {"shows": ok()},
+            logs={"shows": lines("3.10 1_000 no 0x10 3.10 017 true 2024-01-02 12:30 yes 1e3")},
+        ),
+    ),
+    scenario(
+        "document-in-json",
+        "S28",
+        """
+"steps": {"each": &step {"command": ["echo", "a"]}, "again": *step}
+""",
+        succeeded({"each": ok(), "again": ok()}, logs={"again": lines("a")}),
+    ),
+    scenario(
+        "secret-in-the-environment",
+        "S28 S13b",
+        """
+steps:
+  asks:
+    env: {TOKEN: {secret: flowcore-scenario, key: token}}
+    script: 'printf "%s" "$TOKEN" | od -An -v -tx1 | tr -d " \\\\n"; echo'
+  all:
+    env_from: [{secret: flowcore-scenario}]
+    script: 'printf "%s" "$token" | od -An -v -tx1 | tr -d " \\\\n"; echo'
+""",
+        succeeded(
+            {"asks": ok(), "all": ok()},
+            logs={"asks": lines(TOKEN.encode().hex()), "all": lines(TOKEN.encode().hex())},
+        ),
+        needs="secrets",
+        secrets={"flowcore-scenario": {"token": TOKEN}},
+    ),
+)

@@ -1,0 +1,150 @@
+"""The suite that a backend's tests subclass."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from flowcore.backend import Backend
+from flowcore.syntax import Json
+from flowcore.testing.driver import Driver, Skip
+from flowcore.testing.scenario import Scenario
+from flowcore.testing.scenarios import SCENARIOS
+
+
+class BackendSuite:
+    """Every scenario on one backend. A plugin's test is::
+
+        from flowcore.testing import BackendSuite
+
+        class TestScenarios(BackendSuite):
+            backend = "local"
+
+    Scenarios that need a capability which the backend does not declare must be refused, in a sentence that names the
+    backend, the capability and the step. All others must run exactly as they say.
+
+    Attributes:
+        backend: the backend's name, as an entry point gives it.
+        options: its options.
+        concurrency: how many scenarios run at the same time. Under xdist each test runs its own.
+        deadline: seconds that one run may take.
+        interval: seconds between two polls.
+        clock: seconds by which two times of the backend may be wrong against each other.
+        refused: scenarios that the backend refuses for reasons of its own, beyond its capabilities: name of the
+            scenario, and a word that the refusal must hold.
+    """
+
+    backend: ClassVar[str] = ""
+    options: ClassVar[Mapping[str, Json]] = {}
+    concurrency: ClassVar[int] = 4
+    deadline: ClassVar[float] = 60.0
+    interval: ClassVar[float] = 0.05
+    clock: ClassVar[float] = 0.0
+    refused: ClassVar[Mapping[str, str]] = {}
+
+    def make_backend(self, folder: Path) -> Backend:
+        """The backend under test; ``folder`` is empty and is kept while the suite runs."""
+        plain = Backend.select(self.backend, options=dict(self.options))
+        if "secrets" not in plain.capabilities:
+            return plain
+        return Backend.select(self.backend, options={**self.options, **self.make_secrets(folder, all_secrets())})
+
+    def make_secrets(self, folder: Path, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, Json]:
+        """Make secrets exist for the backend; returns the options that say where they are.
+
+        This one suits backends whose profile says where secrets come from. Where the platform keeps them, create them
+        there and return nothing.
+        """
+        found: dict[str, Json] = {}
+        for name, keys in secrets.items():
+            places: dict[str, Json] = {}
+            for key, text in keys.items():
+                place = folder / f"{name}-{key}"
+                place.write_bytes(text.encode())
+                place.chmod(0o600)
+                places[key] = {"file": str(place)}
+            found[name] = places
+        return {"secrets": found}
+
+    @pytest.fixture(scope="class")
+    def driver(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Driver:
+        """The driver of the class's backend."""
+        suite = request.cls()
+        backend = suite.make_backend(tmp_path_factory.mktemp("suite"))
+        return Driver(backend, suite.deadline, suite.interval, suite.clock)
+
+    @pytest.fixture(scope="class")
+    def ahead(self, request: pytest.FixtureRequest, driver: Driver) -> Iterator[Ahead]:
+        """Runs the class's scenarios ahead of their tests."""
+        workers = 1 if os.environ.get("PYTEST_XDIST_WORKER") else request.cls.concurrency
+        chosen = [
+            item.callspec.params["scenario"]
+            for item in request.session.items
+            if isinstance(item, pytest.Function) and item.cls is request.cls and hasattr(item, "callspec")
+        ]
+        pool = Ahead(driver, chosen, workers, request.cls.refused)
+        yield pool
+        pool.close()
+
+    @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+    def test_scenario(self, scenario: Scenario, ahead: Ahead) -> None:
+        """Runs exactly as it says, or is refused for what the backend lacks."""
+        try:
+            ahead.result(scenario)
+        except Skip as reason:
+            pytest.skip(str(reason))
+
+
+class Ahead:
+    """Runs scenarios in threads, a few ahead of the test that asks for their result."""
+
+    def __init__(self, driver: Driver, scenarios: list[Scenario], workers: int, refused: Mapping[str, str]) -> None:
+        self._driver = driver
+        self._refused = refused
+        self._waiting = list(scenarios) if workers > 1 else []
+        self._futures: dict[str, Future[None]] = {}
+        self._pool = ThreadPoolExecutor(workers)
+        self._workers = workers
+        self._lock = threading.Lock()
+
+    def result(self, scenario: Scenario) -> None:
+        """Wait for a scenario; raises what it raised."""
+        self._fill()
+        future = self._futures.pop(scenario.name, None)
+        if future is None:
+            self._run(scenario)
+        else:
+            future.result()
+
+    def _fill(self) -> None:
+        with self._lock:
+            # Enough to keep all workers busy; the rest is not started if the tests end early.
+            while self._waiting and len(self._futures) < 4 * self._workers:
+                scenario = self._waiting.pop(0)
+                self._futures[scenario.name] = self._pool.submit(self._run, scenario)
+
+    def _run(self, scenario: Scenario) -> None:
+        word = self._refused.get(scenario.name)
+        if word is None:
+            self._driver.run(scenario)
+        else:
+            self._driver.refuses(scenario, [word])
+
+    def close(self) -> None:
+        """Forget what has not started."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def all_secrets() -> dict[str, dict[str, str]]:
+    """The secrets that scenarios use: name, key, text."""
+    found: dict[str, dict[str, str]] = {}
+    for scenario in SCENARIOS:
+        for name, keys in scenario.secrets.items():
+            found.setdefault(name, {}).update(keys)
+    return found
