@@ -20,12 +20,11 @@ import enum
 import json
 import math
 import os
-import re
 import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 from attrs import Factory, field, frozen
@@ -33,12 +32,13 @@ from attrs import Factory, field, frozen
 from flowcore.errors import UsageError
 from flowcore.syntax import Json
 
+if TYPE_CHECKING:
+    from flowcore.document import source as reader
+
 DEFAULT_BACKEND = "local"
 PROJECT_FILE = "flowcore.yaml"
 _FILE_KEYS = ("backend", "profile", "profiles", "options")
 _VARIABLE = "FLOWCORE_OPTION_"
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 T = TypeVar("T")
 
@@ -164,12 +164,14 @@ def load_config(cwd: Path | None = None, environ: Mapping[str, str] = os.environ
     """Read the files and the environment.
 
     Raises:
-        UsageError: if a file cannot be read or says something that is not known; every problem has its place.
+        WorkflowError: if a file cannot be read or says something that is not known; every problem has its place.
     """
     sources = []
     for file in (_project_file(cwd or Path.cwd()), _user_file(environ)):
         if file is not None and file.is_file():
-            sources.append(read_source(_text(file), _display(file, cwd or Path.cwd())))
+            from flowcore.document import text_of_file
+
+            sources.append(read_source(text_of_file(file), _display(file, cwd or Path.cwd())))
     options = {
         _key(name[len(_VARIABLE) :]): Setting(value, name, value)
         for name, value in environ.items()
@@ -216,120 +218,65 @@ def read_source(text: str, name: str) -> Source:
     """Read one configuration file from its text; ``name`` stands for it in errors.
 
     Raises:
-        UsageError: with a line for everything that is wrong.
+        WorkflowError: with everything that is wrong, each with its place.
     """
-    root, problems = _parse(text, name)
-    if root is None:
-        if problems:
-            raise UsageError("\n".join(problems))
+    from flowcore.document import source as reader
+
+    if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
         return Source()
-    if not isinstance(root.value, dict):
-        raise UsageError(f"{root.place}: a configuration is a mapping with the keys {', '.join(_FILE_KEYS)}")
-    if "steps" in root.value and "profiles" not in root.value:
-        raise UsageError(
-            f"{root.place}: this is a workflow, but a file of this name is a project's configuration; "
-            "give the workflow another name, such as workflow.yaml"
-        )
+    document = reader.Source.parse(text, name)
+    root = document.root
     names: dict[str, Setting | None] = {"backend": None, "profile": None}
     groups: dict[str, dict[str, dict[str, Setting]]] = {"profiles": {}, "options": {}}
-    for key, (key_place, node) in root.value.items():
-        if key in names:
-            if isinstance(node.value, str):
-                names[key] = Setting(node.value, node.place, node.value)
-            else:
-                problems.append(f"{node.place} {key}: want a name")
-        elif key in groups:
-            groups[key] = _group(key, node, problems)
-        elif not key.startswith("x-"):
-            hint = _nearest(key, _FILE_KEYS)
-            what = f"did you mean {hint}?" if hint else f"known are {', '.join(_FILE_KEYS)}"
-            problems.append(f"{key_place} {key}: unknown key; {what}")
-    if problems:
-        raise UsageError("\n".join(problems))
+    if not isinstance(root, reader.Map):
+        document.problem((), f"a configuration is a mapping with the keys {', '.join(_FILE_KEYS)}")
+    elif "steps" in root and "profiles" not in root:
+        document.problem(
+            (),
+            "this is a workflow, but a file of this name is a project's configuration; "
+            "give the workflow another name, such as workflow.yaml",
+        )
+    else:
+        for key, node in root.items():
+            if key in names:
+                names[key] = _setting(document, node)
+                if not isinstance(node, str):
+                    document.problem((key,), "want a name", getattr(node, "at", None))
+            elif key in groups:
+                groups[key] = _group(document, key, node)
+            elif not key.startswith("x-"):
+                hint = _nearest(key, _FILE_KEYS)
+                what = f"did you mean {hint}?" if hint else f"known are {', '.join(_FILE_KEYS)}"
+                document.problem((key,), f"unknown key; {what}")
+    document.finish()
     return Source(names["backend"], names["profile"], groups["profiles"], groups["options"])
 
 
-def _group(group: str, node: _Node, problems: list[str]) -> dict[str, dict[str, Setting]]:
+def _group(document: reader.Source, group: str, node: reader.Node) -> dict[str, dict[str, Setting]]:
     """The entries of ``profiles`` or ``options``: a mapping of settings for each name."""
     found: dict[str, dict[str, Setting]] = {}
-    if not isinstance(node.value, dict):
-        problems.append(f"{node.place} {group}: want a mapping of names")
+    if not isinstance(node, dict):
+        document.problem((group,), "want a mapping of names", getattr(node, "at", None))
         return found
-    for name, (_, entry) in node.value.items():
-        if entry.value is None and entry.spelling is not None:
+    for name, entry in node.items():
+        if isinstance(entry, dict):
+            found[name] = {_key(key): _setting(document, value) for key, value in entry.items()}
+            backend = entry.get("backend")
+            if group == "profiles" and backend is not None and not isinstance(backend, str):
+                document.problem((group, name, "backend"), "want a backend's name", getattr(backend, "at", None))
+        elif getattr(entry, "value", entry) is None:
             found[name] = {}
-        elif not isinstance(entry.value, dict):
-            problems.append(f"{entry.place} {group}.{name}: want a mapping of options")
         else:
-            found[name] = {_key(k): Setting(v.plain(), v.place, v.spelling) for k, (_, v) in entry.value.items()}
-            backend = entry.value.get("backend")
-            if group == "profiles" and backend is not None and not isinstance(backend[1].value, str):
-                problems.append(f"{backend[1].place} {group}.{name}.backend: want a backend's name")
+            document.problem((group, name), "want a mapping of options", getattr(entry, "at", None))
     return found
 
 
-@frozen
-class _Node:
-    """A value of a file with its place; a mapping holds the place of each key too."""
+def _setting(document: reader.Source, node: reader.Node) -> Setting:
+    from flowcore.document.source import plain
 
-    value: dict[str, tuple[str, _Node]] | list[_Node] | bool | int | float | str | None
-    place: str
-    spelling: str | None = None
-
-    def plain(self) -> Json:
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, (_, node) in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
-
-
-def _parse(text: str, name: str) -> tuple[_Node | None, list[str]]:
-    """The text as nodes by the rules of YAML 1.2, and what is wrong with it; no node if it is empty or broken."""
-    import yaml
-
-    problems: list[str] = []
-    try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else name
-        return None, [f"{place}: not YAML: {getattr(error, 'problem', None) or error}; see whether quotes are missing"]
-    return (None if root is None else _node(root, name, problems, 0)), problems
-
-
-def _node(node: Any, name: str, problems: list[str], depth: int) -> _Node:
-    import yaml
-
-    place = f"{name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
-    if depth > 20:
-        problems.append(f"{place}: nested deeper than a configuration is")
-        return _Node(None, place)
-    if isinstance(node, yaml.MappingNode):
-        entries: dict[str, tuple[str, _Node]] = {}
-        for key, value in node.value:
-            key_place = f"{name}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
-            if not isinstance(key, yaml.ScalarNode):
-                problems.append(f"{key_place}: a key must be text")
-            elif key.value in entries:
-                problems.append(f"{key_place} {key.value}: this key is here twice; remove one")
-            else:
-                entries[key.value] = (key_place, _node(value, name, problems, depth + 1))
-        return _Node(entries, place)
-    if isinstance(node, yaml.SequenceNode):
-        return _Node([_node(item, name, problems, depth + 1) for item in node.value], place)
-    return _Node(node.value if node.style else _scalar(node.value), place, node.value)
-
-
-def _scalar(text: str) -> bool | int | float | str | None:
-    """A plain scalar by YAML 1.2's core rules."""
-    if text in ("true", "false"):
-        return text == "true"
-    if text in ("null", "~", ""):
-        return None
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    at = getattr(node, "at", None)
+    spelling = node if isinstance(node, str) else getattr(node, "text", None)
+    return Setting(plain(node), document.name if at is None else document.place(at), spelling)
 
 
 def _project_file(cwd: Path) -> Path | None:
@@ -345,15 +292,6 @@ def _user_file(environ: Mapping[str, str]) -> Path | None:
 def _display(file: Path, cwd: Path) -> str:
     here = cwd.absolute()
     return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}; the configuration cannot be read") from error
 
 
 def _given(value: str | None, place: str) -> Setting | None:
