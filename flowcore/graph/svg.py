@@ -73,8 +73,6 @@ def svg(graph: Graph) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
         f' viewBox="0 0 {width:.0f} {height:.0f}" font-family="{FONTS}">',
         f"<title>{_text(title)}</title>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"'
-        ' orient="auto"><path d="M0 0.5 L8 4 L0 7.5 Z" fill="#57606a"/></marker></defs>',
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
         _words(EDGE, EDGE + 6, title, 16, "#1f2328", bold=True),
     ]
@@ -92,6 +90,7 @@ def svg(graph: Graph) -> str:
 
 def _lines(node: Node) -> list[str]:
     lines = [", ".join((node.kind, *node.marks))]
+    lines += [f"if {edge.source.rpartition('/')[2]} {edge.word}" for edge in node.edges if edge.word]
     if node.phase is not None:
         lines.append(" ".join(part for part in (node.phase.value, node.progress) if part))
     return lines
@@ -111,7 +110,6 @@ def _box(node: Node) -> _Box:
 def _picture(nodes: Sequence[Node]) -> _Picture:
     boxes = {node.name: _box(node) for node in nodes}
     edges = [(edge.source, node.name, edge.word) for node in nodes for edge in node.edges]
-    # A word on an arrow needs room, and so do two rows of it next to each other.
     layout = lay_out(list(boxes), edges, {name: box.width for name, box in boxes.items()}, GAP, way_width=14)
     if not edges:
         return _shelves(list(boxes.values()))
@@ -159,18 +157,22 @@ def _arrow(
     row = {place: index for index, places in enumerate(layout.rows) for place in places if place in (source, target)}
     if row[source] >= row[target]:
         return (), word
-    points = [(layout.x[source], corners[source][1] + boxes[source].height)]
+
+    def bottom(level: int) -> float:
+        return tops[level] + max((boxes[p].height for p in layout.rows[level] if isinstance(p, str)), default=0)
+
+    # Within a row everything goes straight down, so that no arrow runs over a taller box beside it.
+    points = [(layout.x[source], corners[source][1] + boxes[source].height), (layout.x[source], bottom(row[source]))]
     for level in range(row[source] + 1, row[target]):
         way = Way(source, level)
-        tallest = max((boxes[place].height for place in layout.rows[level] if isinstance(place, str)), default=0)
-        points += [(layout.x[way], tops[level]), (layout.x[way], tops[level] + tallest)]
+        points += [(layout.x[way], tops[level]), (layout.x[way], bottom(level))]
     sources = sorted(
         (s for s, t in layout.links if t == target), key=lambda place: (layout.x[place], isinstance(place, str))
     )
     last: Place = source if row[source] + 1 == row[target] else Way(source, row[target] - 1)
     room = min(boxes[target].width * 0.6, 18.0 * (len(sources) - 1))
     shift = -room / 2 + room * sources.index(last) / max(len(sources) - 1, 1)
-    points.append((layout.x[target] + shift, corners[target][1] - 1))
+    points += [(layout.x[target] + shift, tops[row[target]] - 1), (layout.x[target] + shift, corners[target][1] - 1)]
     return tuple(points), word
 
 
@@ -182,13 +184,10 @@ def _draw(picture: _Picture, x: float, y: float, parts: list[str]) -> None:
             middle = (ay + by) / 2
             path += f" C{ax:.1f} {middle:.1f} {bx:.1f} {middle:.1f} {bx:.1f} {by:.1f}"
         dash = ' stroke-dasharray="5 4"' if word else ""
-        parts.append(f'<path d="{path}" fill="none" stroke="#57606a" stroke-width="1.3"{dash} marker-end="url(#tip)"/>')
+        parts.append(f'<path d="{path}" fill="none" stroke="#57606a" stroke-width="1.3"{dash}/>')
+        parts.append(_tip(*shifted[-1]))
     for left, top, box in picture.boxes:
         _draw_box(box, x + left, y + top, parts)
-    for points, word in picture.arrows:
-        if word:
-            # Beside the arrow's head, over everything else.
-            parts.append(_words(points[-1][0] + x + 5, points[-1][1] + y - 9, word, 10, "#57606a", halo=True))
 
 
 def _draw_box(box: _Box, x: float, y: float, parts: list[str]) -> None:
@@ -197,7 +196,7 @@ def _draw_box(box: _Box, x: float, y: float, parts: list[str]) -> None:
     parts.append(f"<g><title>{_text(': '.join(part for part in (node.name, node.why) if part))}</title>")
     if node.many:
         for shift in (8, 4):
-            parts.append(_rect(x + shift, y - shift, box.width, box.height, fill, line))
+            parts.append(_rect(x + shift, y + shift, box.width, box.height, fill, line))
     parts.append(_rect(x, y, box.width, box.height, "#ffffff" if box.inside else fill, line))
     if box.inside:
         head = PAD + LINE * (1 + len(_lines(node)))
@@ -207,8 +206,9 @@ def _draw_box(box: _Box, x: float, y: float, parts: list[str]) -> None:
     at = y + PAD + 8
     parts.append(_words(x + PAD, at, node.label, 13, "#1f2328", bold=True))
     for index, words in enumerate(_lines(node)):
-        colour = line if index == 1 else "#57606a"
-        parts.append(_words(x + PAD, at + LINE * (index + 1), words, 11, colour, bold=index == 1))
+        phase = node.phase is not None and index == len(_lines(node)) - 1
+        colour = line if phase else "#57606a"
+        parts.append(_words(x + PAD, at + LINE * (index + 1), words, 11, colour, bold=phase))
     if box.inside:
         _draw(box.inside, x + (box.width - box.inside.width) / 2, y + box.height - box.inside.height - PAD, parts)
     parts.append("</g>")
@@ -219,10 +219,14 @@ def _rect(x: float, y: float, width: float, height: float, fill: str, line: str)
     return f'<rect {place} rx="6" fill="{fill}" stroke="{line}"/>'
 
 
-def _words(x: float, y: float, words: str, size: int, colour: str, bold: bool = False, halo: bool = False) -> str:
+def _tip(x: float, y: float) -> str:
+    """The head of an arrow: drawn, not a marker, which some viewers leave out."""
+    return f'<path d="M{x - 3.5:.1f} {y - 6:.1f} L{x:.1f} {y + 1:.1f} L{x + 3.5:.1f} {y - 6:.1f} Z" fill="#57606a"/>'
+
+
+def _words(x: float, y: float, words: str, size: int, colour: str, bold: bool = False) -> str:
     weight = ' font-weight="600"' if bold else ""
-    around = ' stroke="#ffffff" stroke-width="3" paint-order="stroke"' if halo else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"{weight}{around}>{_text(words)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"{weight}>{_text(words)}</text>'
 
 
 def _text(text: str) -> str:
