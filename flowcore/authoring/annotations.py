@@ -52,17 +52,16 @@ class Scope:
         Raises:
             ProgramError: if a name in it is unknown here.
         """
-        if isinstance(annotation, typing.ForwardRef):
-            annotation = annotation.__forward_arg__
-        if not isinstance(annotation, str):
-            return annotation
-        try:
-            return eval(annotation, self.module, dict(self.names))
-        except Exception as error:
-            raise ProgramError(
-                f"the annotation {annotation!r} of {self.name} cannot be read: {error}",
-                place=self.place,
-            ) from error
+        found = annotation
+        while isinstance(found, (str, typing.ForwardRef)):  # text in quotes, under the future import, is text twice
+            text = found.__forward_arg__ if isinstance(found, typing.ForwardRef) else found
+            try:
+                found = eval(text, self.module, dict(self.names))
+            except Exception as error:
+                raise ProgramError(
+                    f"the annotation {text!r} of {self.name} cannot be read: {error}", place=self.place
+                ) from error
+        return found
 
 
 def scope_of(function: types.FunctionType, around: types.FrameType | None) -> Scope:

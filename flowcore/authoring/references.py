@@ -126,6 +126,8 @@ class Expression:
         return Expression(Get(expr_of(self), key), self._owner)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # Python's own questions, some before __init__
+            raise AttributeError(name)
         raise AttributeError(f"{self!r} has no attribute {name!r}; a key of an object is written [{name!r}]")
 
     # What would need the value now.
@@ -251,7 +253,9 @@ class StepResult(Expression):
         return self.result[key]
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self._outputs:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self._outputs:
             return self._output(name)
         if name == "path" and "result" in self._outputs:
             return self.result.path

@@ -95,6 +95,8 @@ def record(
         if trace.conditions:
             fields["when"] = join_conditions([*trace.conditions, *([fields["when"]] if "when" in fields else [])])
         fields.setdefault("outputs", dict(outputs))
+        if "stdout" in fields and fields["stdout"] not in fields["outputs"]:
+            fields["outputs"] = {**fields["outputs"], fields["stdout"]: Output()}
         fields.setdefault("description", description)
         step = Step(action(path), **fields)
         trace.add(name, step, caller_place())

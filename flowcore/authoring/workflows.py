@@ -9,6 +9,8 @@ import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypedDict, overload
 
+from attrs import evolve
+
 from flowcore.authoring.annotations import description_of, output_type, param_type, scope_of, type_of_value
 from flowcore.authoring.inputs import ParamNote
 from flowcore.authoring.options import (
@@ -90,6 +92,25 @@ _OPTIONS: Final[dict[str, Convert]] = {
 _NESTED: Final = ("description", "params", "defaults", "env", "steps", "outputs")
 
 
+class _Once:
+    """The trace of one workflow function, made when it is first asked for; all that options() makes of it share it."""
+
+    def __init__(self, trace: Callable[[], Workflow], name: str) -> None:
+        self._trace = trace
+        self._name = name
+        self._lock = threading.RLock()
+        self._traced: Workflow | None = None
+
+    def __call__(self) -> Workflow:
+        with self._lock:
+            if self._traced is None:
+                around = current()
+                if around is not None and any(outer.subject is self for outer in around.ancestors()):
+                    raise ProgramError(f"the workflow {self._name} contains itself; use repeat or foreach instead")
+                self._traced = self._trace()
+            return self._traced
+
+
 class WorkflowFunction(Configurable, Generic[P]):
     """A function that describes a workflow.
 
@@ -113,8 +134,7 @@ class WorkflowFunction(Configurable, Generic[P]):
         self._signature = inspect.signature(function)
         self._params = self._read_params(around)
         self._given: dict[str, Any] = {}
-        self._lock = threading.RLock()
-        self._traced: Workflow | None = None
+        self._trace_once = _Once(self._trace, self.name)
 
     @property
     def workflow(self) -> Workflow:
@@ -123,13 +143,7 @@ class WorkflowFunction(Configurable, Generic[P]):
         Raises:
             WorkflowError: if the function makes a mistake; an exception of its own is the error's cause.
         """
-        with self._lock:
-            if self._traced is None:
-                trace = current()
-                if trace is not None and any(around.subject is self for around in trace.ancestors()):
-                    raise ProgramError(f"the workflow {self.name} contains itself; use repeat or foreach instead")
-                self._traced = self._trace()
-            return self._traced
+        return self._trace_once()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         trace = current()
@@ -146,13 +160,6 @@ class WorkflowFunction(Configurable, Generic[P]):
 
     def __repr__(self) -> str:
         return f"<flow workflow {self.name}>"
-
-    # The copies that options() makes share the trace.
-
-    def __copy__(self) -> WorkflowFunction[P]:
-        other: WorkflowFunction[P] = object.__new__(WorkflowFunction)
-        other.__dict__.update(self.__dict__)
-        return other
 
     def _read_params(self, around: types.FrameType | None) -> dict[str, Param]:
         scope = scope_of(self.function, around)
@@ -193,7 +200,7 @@ class WorkflowFunction(Configurable, Generic[P]):
 
     def _trace(self) -> Workflow:
         code = self.function.__code__
-        with Trace(self.function.__name__, self, current()) as trace:
+        with Trace(self.function.__name__, self._trace_once, current()) as trace:
             arguments: dict[str, Any] = {
                 name: Expression(Ref("param", name=name), trace) for name in self._signature.parameters
             }
@@ -204,14 +211,20 @@ class WorkflowFunction(Configurable, Generic[P]):
             ]
             try:
                 answer = self.function(*positional, **arguments)
-                outputs = _outputs(answer, trace)
             except FlowError:
                 raise
             except Exception as error:
                 raise ProgramError(f"{type(error).__name__}: {error}", place=_error_place(error, code)) from error
             options = {**self._options, **trace.settings}
             options.pop("params", None)
-            fields = convert(options, _OPTIONS, ())
+            try:
+                outputs = _outputs(answer, trace)
+                fields = convert(options, _OPTIONS, ())
+            except ProgramError as error:
+                # What is read after the function has returned has no line of its own.
+                raise ProgramError.of(
+                    [evolve(problem, place=code_place(code)) for problem in error.problems]
+                ) from error
         fields.setdefault("name", self.name)
         fields.setdefault("description", inspect.getdoc(self.function) or "")
         places: dict[Path, str] = {(): code_place(code), **trace.places}
