@@ -127,7 +127,7 @@ def test_grammar(text: str, expr: Expr) -> None:
         (r"'\ud800'", 0, "surrogate"),
         ("'\ud800'", 0, "surrogate"),
         ("007", 0, "leading zeros"),
-        ("1.2.3", 3, "after the dot"),
+        ("1.2.3", 4, "after the dot"),
         ("12abc", 0, "not a number"),
         ("9223372036854775808", 0, "64 bits"),
         ("1e999", 0, "too large"),

@@ -31,7 +31,7 @@ def type_of(expr: Expr, types: Callable[[Ref], Type], *, order_any: bool = False
     if isinstance(expr, Get):
         return _get(expr, type_of(expr.base, types, order_any=order_any))
     if isinstance(expr, ListOf):
-        return _list(type_of(item, types, order_any=order_any) for item in expr.items)
+        return joined(type_of(item, types, order_any=order_any) for item in expr.items)
     if isinstance(expr, Not):
         _boolean(expr.operand, type_of(expr.operand, types, order_any=order_any), "!", order_any)
         return BOOLEAN
@@ -63,7 +63,7 @@ def type_of_json(value: Json) -> Type:
     if isinstance(value, str):
         return STRING
     if isinstance(value, list):
-        return _list(map(type_of_json, value))
+        return joined(map(type_of_json, value))
     return ANY if value is None else OBJECT
 
 
@@ -103,7 +103,8 @@ def comparable(left: Type, right: Type) -> bool:
     return assignable(left, right) or assignable(right, left)
 
 
-def _list(items: Iterable[Type]) -> Type:
+def joined(items: Iterable[Type]) -> Type:
+    """The type of a list whose elements have the types ``items``."""
     common: Type | None = None
     for item in items:
         if common is None or common == item:
