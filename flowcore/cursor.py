@@ -58,65 +58,82 @@ class Cursor:
 
 
 def codes_of(groups: tuple[Group, ...]) -> bytes:
-    """The codes of every step of a run, in order."""
-    out = bytearray()
-    for group in groups:
-        _encode(group, out)
-    return bytes(out)
+    """The codes of every step of a run, in order.
+
+    A run has few distinct states, so they go into a table and each step is one small number: that packs to a few bits
+    a step. The numbers of children follow, for the few steps that have any.
+    """
+    table: dict[_State, int] = {}
+    states = bytearray()
+    families = bytearray()
+    for count, group in enumerate(group for top in groups for group in top.walk()):
+        _varint(table.setdefault(_state(group.state), len(table)), states)
+        if group.children:
+            _varint(count, families)
+            _varint(len(group.children), families)
+    head = json.dumps([list(table), len(families)], separators=(",", ":")).encode()
+    return len(head).to_bytes(4, "big") + head + bytes(families) + bytes(states)
 
 
 def changed(groups: tuple[Group, ...], codes: bytes) -> Iterator[Group]:
     """The steps that differ from what ``codes`` say, in order; all of them if it is empty."""
-    numbers = _numbers(codes)
+    seen = _read(codes) if codes else iter(())
     for group in groups:
-        yield from _compare(group, next(numbers, None), numbers)
+        yield from _compare(group, next(seen, None), seen)
 
 
-def _code(state: StepState) -> tuple[int, int, int]:
+_State = tuple[int, int, int]
+_Seen = tuple[_State, int]
+"""A step's state and its number of children."""
+
+
+def _state(state: StepState) -> _State:
     word = _PHASES[state.phase] * 64 + _REASONS[state.reason]
     return word, state.attempts, 0 if state.iteration is None else state.iteration + 1
 
 
-def _encode(group: Group, out: bytearray) -> None:
-    for number in (*_code(group.state), len(group.children)):
-        _varint(number, out)
-    for child in group.children:
-        _encode(child, out)
+def _read(codes: bytes) -> Iterator[_Seen]:
+    size = int.from_bytes(codes[:4], "big")
+    table, split = json.loads(codes[4 : 4 + size])
+    body = codes[4 + size :]
+    numbers = _varints(body[:split])
+    families = dict(zip(numbers, numbers, strict=True))
+    for count, number in enumerate(_varints(body[split:])):
+        word, attempts, iteration = table[number]
+        yield (word, attempts, iteration), families.get(count, 0)
 
 
 def _varint(number: int, out: bytearray) -> None:
+    """Append a number in the base-128 form: seven bits a byte, the high bit where more follow."""
     while number > 127:
         out.append(number & 127 | 128)
         number >>= 7
     out.append(number)
 
 
-def _numbers(codes: bytes) -> Iterator[tuple[int, int, int, int]]:
-    quad: list[int] = []
+def _varints(data: bytes) -> Iterator[int]:
     number = shift = 0
-    for byte in codes:
+    for byte in data:
         number |= (byte & 127) << shift
         shift += 7
         if byte < 128:
-            quad.append(number)
+            yield number
             number = shift = 0
-            if len(quad) == 4:
-                yield quad[0], quad[1], quad[2], quad[3]
-                quad.clear()
 
 
-def _compare(
-    group: Group, before: tuple[int, int, int, int] | None, numbers: Iterator[tuple[int, int, int, int]]
-) -> Iterator[Group]:
-    if before is None or before[:3] != _code(group.state):
+def _compare(group: Group, before: _Seen | None, seen: Iterator[_Seen]) -> Iterator[Group]:
+    if before is None or before[0] != _state(group.state):
         yield group
-    known = before[3] if before is not None else 0
+    known = before[1] if before is not None else 0
     for index, child in enumerate(group.children):
-        yield from _compare(child, next(numbers, None) if index < known else None, numbers if index < known else iter(()))
+        if index < known:
+            yield from _compare(child, next(seen, None), seen)
+        else:
+            yield from child.walk()
     for _ in range(known - len(group.children)):
-        _skip(next(numbers, None), numbers)
+        _skip(next(seen, None), seen)
 
 
-def _skip(before: tuple[int, int, int, int] | None, numbers: Iterator[tuple[int, int, int, int]]) -> None:
-    for _ in range(before[3] if before is not None else 0):
-        _skip(next(numbers, None), numbers)
+def _skip(before: _Seen | None, seen: Iterator[_Seen]) -> None:
+    for _ in range(before[1] if before is not None else 0):
+        _skip(next(seen, None), seen)

@@ -165,7 +165,7 @@ class StepState:
 
 @frozen
 class Update:
-    """What ``poll`` of the facade answers: the run, the steps that changed since the cursor, the log lines that came."""
+    """What ``poll`` of the facade answers: the run, the steps that changed since the cursor, the log lines since."""
 
     handle: RunHandle
     workflow: str

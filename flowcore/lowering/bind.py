@@ -46,8 +46,9 @@ def _no_constant(text: str) -> Json:
 def bind(workflow: Workflow, params: Mapping[str, Json]) -> Workflow:
     """The workflow with every param replaced by its value, and nothing left to evaluate that is known already.
 
-    What has no value even so (a key that an object param lacks) stays, and is that step's error when it runs. A step whose ``when`` turned out false keeps ``when: Literal(False)``; one whose ``when`` is true has none. Params
-    of a nested workflow whose argument holds a reference to a step stay, since only the run knows them.
+    A step whose ``when`` turned out false keeps ``when: Literal(False)``; one whose ``when`` is true has none. Params
+    of a nested workflow whose argument holds a reference to a step stay, since only the run knows them. An expression
+    that has no value (a key that an object param lacks) stays, too: it is that step's error when it runs.
 
     Raises:
         WorkflowError: for params that are unknown, missing or of another type.
@@ -77,7 +78,7 @@ def _param_problems(workflow: Workflow, params: Mapping[str, Json]) -> list[Prob
             if fault:
                 problems.append(_located(workflow, name, f"the value given is {fault}; it must be {param.type}"))
         elif param.default is MISSING:
-            problems.append(_located(workflow, name, f"this param has no default; give it a value, as in -p {name}=..."))
+            problems.append(_located(workflow, name, f"it has no default; give it a value, as in -p {name}=..."))
     return problems
 
 
@@ -118,9 +119,7 @@ def _bind_inside(
     )
 
 
-def _bind_step(
-    step: Step, replace: Replace, whole: str, path: tuple[str, ...], problems: list[Problem]
-) -> Step:
+def _bind_step(step: Step, replace: Replace, whole: str, path: tuple[str, ...], problems: list[Problem]) -> Step:
     step = rewrite_step(step, replace)
     if step.when == Literal(True):
         step = evolve(step, when=None)
@@ -158,5 +157,3 @@ def is_plain(value: Value) -> bool:
     if isinstance(value, dict):
         return all(is_plain(item) for item in value.values())
     return True
-
-

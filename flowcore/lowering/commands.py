@@ -25,6 +25,7 @@ def function_to_script(step: Step) -> Step:
 _TAKE_TEXT = {"sh", "bash", "dash", "ash", "ksh", "zsh", "python3", "python"}
 """Interpreters that run a text given by ``-c``; the shells among them name it by the next word."""
 
+
 def scripts_to_commands(workflow: Workflow) -> Workflow:
     """Every script as a command with the source as one argument: no platform needs files for it."""
     return map_steps(workflow, script_to_command)
@@ -47,4 +48,3 @@ def script_to_command(step: Step) -> Step:
         text = f'f=$(mktemp) && printf %s "$1" >"$f" || exit 1; shift; {take}exec {words} "$f" "$@"'
         command = ("sh", "-c", text, "flow", script.source, *script.interpreter)
     return evolve(step, action=Container(command, script.args))
-

@@ -42,7 +42,7 @@ def _expand(workflow: Workflow, name: str, step: Step) -> Workflow:
         # `failed` asks for any one of them, and needs are only ever ANDed.
         if need == "failed":
             raise CannotReplace
-        return {member: need for member in members}
+        return dict.fromkeys(members, need)
 
     def value_of(ref: Ref) -> Value | Expr:
         output = step.outputs.get(ref.name)
@@ -63,5 +63,3 @@ def item_value(item: Value) -> Value | Expr:
     from flowcore.expressions import constant
 
     return constant(None) if item is None else item
-
-

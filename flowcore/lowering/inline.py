@@ -63,16 +63,14 @@ def _inline(workflow: Workflow, name: str, step: Step, capabilities: frozenset[s
         needs: dict[str, Need] = {names[other]: need for other, need in effective_needs(body).items()}
         for other, need in outer.items():
             needs[other] = merge(needs.get(other), need)
-        members[names[sub]] = evolve(
-            rewrite_step(body, inside), needs=needs, origin=f"{step.origin}/{body.origin}"
-        )
+        members[names[sub]] = evolve(rewrite_step(body, inside), needs=needs, origin=f"{step.origin}/{body.origin}")
 
     def needs_for(need: Need) -> Mapping[str, Need]:
         if need == "finished":
-            return {member: "finished" for member in names.values()}
+            return dict.fromkeys(names.values(), "finished")
         if need not in ("met", "succeeded") or _may_skip_quietly(inner):
             raise CannotReplace
-        found: dict[str, Need] = {member: "met" for member in names.values()}
+        found: dict[str, Need] = dict.fromkeys(names.values(), "met")
         if gate:
             # Skipped for its own `when` it meets a plain need, although no step inside ran.
             if need == "met":
@@ -95,9 +93,7 @@ def _gate(name: str, step: Step, capabilities: frozenset[str]) -> tuple[str, Ste
         return None
     if not {"when", "needs.status"} <= capabilities:
         raise CannotReplace
-    gate = Step(
-        Container(("true",)), when=step.when, needs=effective_needs(step), origin=step.origin, role="helper"
-    )
+    gate = Step(Container(("true",)), when=step.when, needs=effective_needs(step), origin=step.origin, role="helper")
     return name_of(f"{step.origin}/"), gate
 
 

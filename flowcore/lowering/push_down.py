@@ -50,5 +50,3 @@ def _pushed(step: Step, workflow: Workflow) -> Step:
     if defaults.tolerations:
         changes["tolerations"] = (*defaults.tolerations, *step.tolerations)
     return evolve(step, **changes)
-
-

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import evolve
 
+from flowcore.check.sites import sites
 from flowcore.expressions import as_text, constant, references, substitute
 from flowcore.model import (
     MISSING,
@@ -25,6 +26,7 @@ from flowcore.syntax import Binary, Expr, Get, ListOf, Literal, Not, Ref, Templa
 
 Replace = Callable[[Ref], "Value | Expr | None"]
 """What stands for a reference: plain JSON, a Template, an expression, or None to leave it."""
+
 
 class CannotReplace(Exception):
     """Text with references in it stands for a reference inside an expression, where there is no way to write it."""
@@ -146,24 +148,7 @@ def _rewrite_action(step: Step, replace: Replace) -> Container | Script | Python
 
 
 def step_references(step: Step) -> Iterator[Ref]:
-    """Every reference of a step that is read when it starts: all but those of ``until`` and of a nested inside."""
-    if step.image is not None:
-        yield from references(step.image)
-    if step.when is not None:
-        yield from references(step.when)
-    if step.foreach is not MISSING:
-        yield from references(step.foreach)
-    for value in step.env.values():
-        if not isinstance(value, (SecretKey, ConfigMapKey)):
-            yield from references(value)
-    if step.cache is not None:
-        yield from references(step.cache.key)
-    action = step.action
-    if isinstance(action, Container):
-        yield from references([*(action.command or ()), *action.args])
-    elif isinstance(action, Script):
-        yield from references(list(action.args))
-    elif isinstance(action, Manifest):
-        yield from references(dict(action.object))
-    else:
-        yield from references(dict(action.args))
+    """Every reference of a step that is read when it starts: all but those of conditions on what it does itself."""
+    for site in sites(step):
+        if site.place not in ("until", "success_when", "failure_when"):
+            yield from references(site.value)

@@ -194,4 +194,3 @@ def _texts(value: str | Template) -> Iterator[str]:
         yield value
     else:
         yield "".join(part for part in value.parts if isinstance(part, str))
-
