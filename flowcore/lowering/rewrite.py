@@ -151,4 +151,4 @@ def step_references(step: Step) -> Iterator[Ref]:
     """Every reference of a step that is read when it starts: all but those of conditions on what it does itself."""
     for site in sites(step):
         if site.place not in ("until", "success_when", "failure_when"):
-            yield from references(site.value)
+            yield from site.references()
