@@ -76,8 +76,8 @@ steps:
         """
 steps:
   word: {script: 'echo "true" > "$FLOW_OUTPUTS/word"; echo "10" > "$FLOW_OUTPUTS/ten"', outputs: {word: {}, ten: {}}}
-  same: {when: "steps.word.outputs.word == 'true' && steps.ten.outputs.ten == '10'", command: [echo, same]}
-  other: {when: steps.ten.outputs.ten == '10.0', command: [echo, never]}
+  same: {when: "steps.word.outputs.word == 'true' && steps.word.outputs.ten == '10'", command: [echo, same]}
+  other: {when: steps.word.outputs.ten == '10.0', command: [echo, never]}
 """,
         succeeded({"word": ok(word="true", ten="10"), "same": ok(), "other": skipped("when")}),
         needs="outputs when",

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from flowcore.expressions import unparse_text
 from flowcore.testing.scenario import (
     BUSYBOX,
     PYTHON,
@@ -104,7 +105,7 @@ SHOW: Final = """for value in "$@"; do printf '%s' "$value" | od -An -v -tx1 | t
 def escaped(value: Any) -> Any:
     """A value as a document writes it: its `${{` are data."""
     if isinstance(value, str):
-        return value.replace("${{", "$${{")
+        return unparse_text(value)
     if isinstance(value, Mapping):
         return {key: escaped(item) for key, item in value.items()}
     if isinstance(value, Sequence):
