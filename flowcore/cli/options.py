@@ -89,6 +89,7 @@ def common(function: F) -> F:
     result = click.option(
         "-o",
         "--output",
+        "answer_form",
         type=click.Choice(["text", "json"]),
         expose_value=False,
         callback=_set("json"),
