@@ -98,9 +98,17 @@ def as_expr(value: Value | Expr) -> Expr:
 
 
 def rewrite_text(text: Text, replace: Replace) -> Text:
-    """Replace the references of a text; what became constant is written as S28 says."""
+    """Replace the references of a text; what became constant is written as S28 says.
+
+    Raises:
+        CannotReplace: as ``as_expr`` does.
+    """
     value = rewrite_value(text, replace)
-    return value if isinstance(value, (str, Template)) else as_text(value)  # type: ignore[arg-type]
+    if isinstance(value, (str, Template)):
+        return value
+    if any(True for _ in references(value)):
+        return Template((as_expr(value),))
+    return as_text(value)  # type: ignore[arg-type]
 
 
 def rewrite_env(env: Mapping[str, EnvValue], replace: Replace) -> dict[str, EnvValue]:
