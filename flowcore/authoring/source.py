@@ -116,7 +116,9 @@ def helpers_of(uses: Sequence[object], function: types.FunctionType, around: Map
                 raise ProgramError(f"uses={entry!r} of {function.__name__}: there is no such name above the function")
             _collect(Helper(entry, value), function, found)
         else:
-            _collect(Helper(getattr(entry, "__name__", ""), entry), function, found)
+            _collect(
+                Helper(entry.__name__ if isinstance(entry, (types.FunctionType, type)) else "", entry), function, found
+            )
     return list(found.values())
 
 
@@ -325,7 +327,7 @@ def _find_free(piece: _Piece) -> None:
     for table in _tables(top):
         at_once = table.get_type() in ("module", "class")
         for symbol in table.get_symbols():
-            if not symbol.is_referenced():
+            if not symbol.is_referenced() and not symbol.is_declared_global():
                 continue
             if table is top and (symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()):
                 continue

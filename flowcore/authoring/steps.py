@@ -275,21 +275,17 @@ def script(
     known_options(options, STEP, "flow.script")
 
     def action(path: Path) -> Action:
+        from flowcore.document.fields import shebang
+
         if not isinstance(source, str) or not isinstance(read_text(source), str):
             raise ProgramError(
                 "a script's text takes no references; give their values by env= or args=, and use them as $NAME or $1",
                 path=(*path, "script"),
             )
         words = names_of(interpreter, (*path, "interpreter")) if interpreter is not None else shebang(source)
-        return Script(str(source), words or ("sh", "-e"), texts_of(args, (*path, "args")))
+        return Script(str(source), words, texts_of(args, (*path, "args")))
 
     return record(name, action, {}, options)
-
-
-def shebang(source: str) -> tuple[str, ...]:
-    """The interpreter that a script's first line names, if it is ``#!...``."""
-    line = source.partition("\n")[0]
-    return tuple(line[2:].split()) if line.startswith("#!") else ()
 
 
 def python(
