@@ -12,7 +12,6 @@ from typing import Any
 
 from attrs import Factory, frozen
 
-from flowcore.check import effective_needs
 from flowcore.expressions import parse_expression, parse_text, unparse, unparse_text
 from flowcore.model import MISSING, Missing, Need, Nested, Python, Step, Workflow
 from flowcore.syntax import Expr, Json, Template, Value
@@ -65,19 +64,19 @@ class _Facts:
     """What only the lowering knows of steps: which it wraps in the shim, and which never run."""
 
     shimmed: Callable[[Step], bool]
-    never: Callable[[Mapping[str, Step]], Mapping[str, str]]
+    never: Callable[[Mapping[str, Step]], Mapping[str, Never]]
 
 
 def outline_of(
     workflow: Workflow,
     shimmed: Callable[[Step], bool],
-    never: Callable[[Mapping[str, Step]], Mapping[str, str]],
+    never: Callable[[Mapping[str, Step]], Mapping[str, Never]],
 ) -> str:
     """The outline of a bound workflow, as text.
 
     Args:
         shimmed: which steps the lowering wraps in the shim.
-        never: the steps of one scope that are decided never to run, with their reason.
+        never: the steps of one scope that are decided never to run.
     """
     facts = _Facts(shimmed, never)
     data: dict[str, Any] = {"name": workflow.name, "steps": _steps(workflow.steps, facts)}
@@ -90,8 +89,8 @@ def outline_of(
 
 def _steps(steps: Mapping[str, Step], facts: _Facts) -> dict[str, Any]:
     data = {name: _entry(step, facts) for name, step in steps.items()}
-    for name, reason in facts.never(steps).items():
-        data[name]["never"] = {"needs": effective_needs(steps[name]), "reason": reason}
+    for name, found in facts.never(steps).items():
+        data[name]["never"] = {"needs": dict(found.needs), "reason": found.reason}
     return data
 
 

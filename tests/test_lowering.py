@@ -72,11 +72,13 @@ def test_a_condition_over_params_is_decided():
 
 
 def test_args_of_a_nested_workflow_reach_its_inside():
-    steps = "  n: {workflow: {params: {v: 1}, steps: {s: {command: [run, '${{ params.v }}']}}}, args: {v: '${{ params.p }}'}}\n"
+    inner = "{params: {v: 1}, steps: {s: {command: [run, '${{ params.v }}']}}}"
+    steps = f"  n: {{workflow: {inner}, args: {{v: '${{{{ params.p }}}}'}}}}\n"
     bound = bind(read(steps, "params: {p: 7}\n"), {})
     nested = bound.steps["n"].action
     assert isinstance(nested, Nested)
-    assert nested.args == {} and nested.workflow.params == {}
+    assert nested.args == {}
+    assert nested.workflow.params == {}
     assert command(nested.workflow.steps["s"]) == ("run", "7")
 
 
@@ -86,7 +88,8 @@ def test_everything_wrong_with_params_is_told_at_once():
         bind(workflow, {"s": 3, "rowz": 1})
     text = str(caught.value)
     assert "no param rowz; did you mean rows?" in text
-    assert "params.n" in text and "no default" in text
+    assert "params.n" in text
+    assert "no default" in text
     assert "the value given is an integer; it must be string" in text
 
 
@@ -113,7 +116,8 @@ def test_defaults_and_env_move_into_the_steps():
     workflow = lowered("  a: {command: [x], env: {B: '2'}, timeout: 1s}\n", ALL, head)
     step = workflow.steps["a"]
     assert (step.image, step.timeout, step.env) == ("i", 1, {"A": "1", "B": "2"})
-    assert step.retry is not None and step.retry.limit == 2
+    assert step.retry is not None
+    assert step.retry.limit == 2
     assert workflow.env == {}
 
 
@@ -155,7 +159,8 @@ def test_a_nested_workflow_is_inlined_with_its_needs():
 
 
 def test_a_static_foreach_of_a_nested_workflow_is_expanded_then_inlined():
-    steps = "  n: {foreach: [1, 2], workflow: {params: {p: 0}, steps: {u: {command: [u, '${{ params.p }}']}}}, args: {p: '${{ item }}'}}\n"
+    inner = "{params: {p: 0}, steps: {u: {command: [u, '${{ params.p }}']}}}"
+    steps = f"  n: {{foreach: [1, 2], workflow: {inner}, args: {{p: '${{{{ item }}}}'}}}}\n"
     workflow = lowered(steps)
     assert {step.origin: command(step) for step in workflow.steps.values()} == {
         "n[0]/u": ("u", "1"),
@@ -258,7 +263,8 @@ def test_a_refusal_names_the_place_and_the_backends_that_can():
     workflow = bind(read("  a:\n    command: [x]\n    timeout: 5s\n"), {})
     with pytest.raises(WorkflowError) as caught:
         lower(workflow, frozenset(), {}, "tiny", lambda capability: ["local", "tiny"])
-    assert "<text>:6:" in str(caught.value) and "installed backends that can: local" in str(caught.value)
+    assert "<text>:6:" in str(caught.value)
+    assert "installed backends that can: local" in str(caught.value)
 
 
 def test_an_item_that_failed_cannot_be_asked_of_plain_steps():

@@ -11,19 +11,20 @@ from flowcore.lowering.missing import may_skip
 from flowcore.lowering.origins import all_steps
 from flowcore.lowering.rewrite import CannotReplace, rewrite_step, step_references
 from flowcore.model import MISSING, Missing, Need, Nested, Step, Workflow
+from flowcore.outline import Never
 from flowcore.syntax import Expr, Literal, Ref, Value
 
 
-def never_steps(steps: Mapping[str, Step]) -> dict[str, str]:
-    """The steps of one scope that cannot run, with the reason they are skipped for once their needs are met.
+def never_steps(steps: Mapping[str, Step]) -> dict[str, Never]:
+    """The steps of one scope that cannot run: their needs, and the reason they are skipped for once those are met.
 
     ``when`` is false before the run for the first of them; the others need one of those to succeed or fail, or read an
     output of one that has no default.
     """
-    never: dict[str, str] = {}
+    never: dict[str, Never] = {}
     pending = dict(steps)
     while True:
-        found = {name: reason for name, step in pending.items() if (reason := _never(step, steps, never))}
+        found = {name: known for name, step in pending.items() if (known := _never(step, steps, never))}
         if not found:
             return never
         never.update(found)
@@ -31,15 +32,16 @@ def never_steps(steps: Mapping[str, Step]) -> dict[str, str]:
             del pending[name]
 
 
-def _never(step: Step, steps: Mapping[str, Step], never: Mapping[str, str]) -> str | None:
-    for name, need in effective_needs(step).items():
-        reason = never.get(name)
-        if reason is not None and not _meets(need, reason):
-            return "needs"
+def _never(step: Step, steps: Mapping[str, Step], never: Mapping[str, Never]) -> Never | None:
+    needs = effective_needs(step)
+    for name, need in needs.items():
+        known = never.get(name)
+        if known is not None and not _meets(need, known.reason):
+            return Never(needs, "needs")
     for ref in step_references(step):
         if ref.kind == "output" and ref.step in never and _default(steps[ref.step], ref) is MISSING:
-            return "needs"
-    return "when" if step.when == Literal(False) else None
+            return Never(needs, "needs")
+    return Never(needs, "when") if step.when == Literal(False) else None
 
 
 def _meets(need: Need, reason: str) -> bool:
@@ -77,7 +79,7 @@ def prune_false(workflow: Workflow) -> Workflow:
     return evolve(workflow, steps=kept)
 
 
-def _without(step: Step, steps: Mapping[str, Step], never: Mapping[str, str]) -> Step:
+def _without(step: Step, steps: Mapping[str, Step], never: Mapping[str, Never]) -> Step:
     effective = effective_needs(step)
     if not any(name in never for name in effective):
         return step
@@ -95,12 +97,12 @@ def _without(step: Step, steps: Mapping[str, Step], never: Mapping[str, str]) ->
     return evolve(rewrite_step(step, default), needs=needs)
 
 
-def _instead(name: str, need: Need, steps: Mapping[str, Step], never: Mapping[str, str]) -> dict[str, Need]:
+def _instead(name: str, need: Need, steps: Mapping[str, Step], never: Mapping[str, Never]) -> dict[str, Need]:
     """The needs on steps that do run which say the same as a need on one that does not."""
     if name not in never:
         return {name: need}
     found: dict[str, Need] = {}
-    for other, own in effective_needs(steps[name]).items():
+    for other, own in never[name].needs.items():
         # It ends in any case once all that it needs has ended, but it is skipped for `when` only if its needs are met.
         for real, status in _instead(other, "finished" if need == "finished" else own, steps, never).items():
             found[real] = merge(found.get(real), status)

@@ -115,4 +115,4 @@ def main(call, texts):
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(CALL), sys.argv[1:]))  # noqa: F821  CALL is written above this text
+    sys.exit(main(json.loads(CALL), sys.argv[1:]))
