@@ -210,8 +210,8 @@ class Scenario:
         rules: the rules of docs/semantics.md that it proves.
         document: the workflow, as text.
         expect: how the run ends.
-        capabilities: what a backend must declare, after lowering, for the workflow not to be refused. A backend that
-            lacks one must refuse to render it.
+        capabilities: what is enough, after lowering, for any backend that declares it to run the workflow. A backend
+            that lacks one may refuse to render it, by name; if it does not, the run must be as exact.
         natively: capabilities that the workflow would be lowered without, in a way that does not show what is
             expected here. A backend that lacks one has nothing to prove.
         params: the params it is run with.

@@ -13,7 +13,7 @@ import pytest
 
 from flowcore.backend import Backend
 from flowcore.syntax import Json
-from flowcore.testing.driver import Driver, Skip
+from flowcore.testing.driver import Driver, Mismatch, Skip
 from flowcore.testing.scenario import Scenario
 from flowcore.testing.scenarios import SCENARIOS
 
@@ -26,7 +26,7 @@ class BackendSuite:
         class TestScenarios(BackendSuite):
             backend = "local"
 
-    Scenarios that need a capability which the backend does not declare must be refused, in a sentence that names the
+    A scenario that needs a capability which the backend does not declare may be refused, in a sentence that names the
     backend, the capability and the step. All others must run exactly as they say.
 
     Attributes:
@@ -84,9 +84,10 @@ class BackendSuite:
         """Runs the class's scenarios ahead of their tests."""
         workers = 1 if os.environ.get("PYTEST_XDIST_WORKER") else request.cls.concurrency
         chosen = [
-            item.callspec.params["scenario"]
+            scenario
             for item in request.session.items
             if isinstance(item, pytest.Function) and item.cls is request.cls and hasattr(item, "callspec")
+            if isinstance(scenario := item.callspec.params.get("scenario"), Scenario)
         ]
         pool = Ahead(driver, chosen, workers, request.cls.refused)
         yield pool
@@ -133,8 +134,8 @@ class Ahead:
         word = self._refused.get(scenario.name)
         if word is None:
             self._driver.run(scenario)
-        else:
-            self._driver.refuses(scenario, [word])
+        elif not self._driver.refuses(scenario, [word]):
+            raise Mismatch(f"{scenario.name} must be refused for {word}")
 
     def close(self) -> None:
         """Forget what has not started."""

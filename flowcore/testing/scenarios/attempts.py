@@ -60,6 +60,7 @@ steps:
   tries: {retry: {limit: 0}, command: [sh, -c, "exit 1"]}
 """,
         run_failed({"tries": failed(1)}),
+        needs="retry",
     ),
     scenario(
         "retry-by-default",
@@ -246,7 +247,7 @@ on_exit:
             reason="timeout",
             logs={"notify": lines("failed")},
         ),
-        needs="run_timeout on_exit",
+        needs="run_timeout on_exit timeout",
     ),
     scenario(
         "timeout-of-the-run-counts-waits",

@@ -155,7 +155,7 @@ on_exit:
             {"slow": cancelled(), "notify": ok(), "breaks": failed(1)},
             logs={"notify": lines("failed")},
         ),
-        needs="on_exit",
+        needs="on_exit timeout",
         actions=(Cancel("slow"),),
     ),
     scenario(
@@ -168,7 +168,7 @@ on_exit:
   notify: {command: [sleep, "300"]}
 """,
         run_cancelled({"slow": cancelled(), "notify": cancelled()}),
-        needs="on_exit",
+        needs="on_exit timeout",
         actions=(Cancel("slow"), Cancel("notify", now=True)),
     ),
     scenario(
@@ -181,7 +181,7 @@ on_exit:
   notify: {command: [sh, -c, "echo ready; sleep 2"]}
 """,
         run_cancelled({"quick": ok(), "notify": ok()}),
-        needs="on_exit",
+        needs="on_exit timeout",
         actions=(Cancel("notify", line="ready"),),
     ),
     scenario(

@@ -141,7 +141,7 @@ steps:
                 "behind": skipped("needs"),
             }
         ),
-        needs="outputs",
+        needs="outputs when",
     ),
     scenario(
         "missing-output-gives-its-default",
@@ -238,7 +238,7 @@ steps:
   both: {when: "params.wanted && steps.optional.outputs.word == 'x'", command: [echo, never]}
 """,
         succeeded({"optional": skipped("when"), "either": skipped("needs"), "both": skipped("needs")}),
-        needs="outputs",
+        needs="outputs when when.logic",
     ),
     scenario(
         "decisions-needs-come-before-when",
@@ -262,6 +262,7 @@ steps:
   after: {needs: [each], command: [echo, after]}
 """,
         succeeded({"each": skipped("when"), "after": ok()}),
+        needs="foreach",
     ),
     scenario(
         "decisions-missing-outputs-come-before-when",

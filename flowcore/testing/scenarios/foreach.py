@@ -86,7 +86,7 @@ outputs:
             logs={"show": lines("9 and 4")},
             outputs={"all": [9, 1, 4]},
         ),
-        needs="outputs",
+        needs="outputs foreach fanin",
     ),
     scenario(
         "foreach-whose-item-fails",
@@ -125,7 +125,7 @@ outputs:
             logs={"reads": lines("[]")},
             outputs={"words": []},
         ),
-        needs="outputs",
+        needs="outputs foreach fanin",
     ),
     scenario(
         "foreach-that-when-skips",
@@ -142,7 +142,7 @@ steps:
   after: {needs: [each], command: [echo, after]}
 """,
         succeeded({"each": skipped("when"), "reads": skipped("needs"), "after": ok()}),
-        needs="outputs",
+        needs="outputs outputs.default foreach fanin",
     ),
     scenario(
         "foreach-over-an-output",
@@ -259,7 +259,7 @@ outputs:
             logs={"reads": lines("-1")},
             outputs={"values": [1, -1, 3]},
         ),
-        needs="outputs outputs.default continue fanin.partial",
+        needs="outputs outputs.default continue foreach fanin fanin.partial",
     ),
     scenario(
         "foreach-retries-items",
@@ -333,7 +333,7 @@ outputs:
             },
             outputs={"best": 10.0},
         ),
-        needs="outputs",
+        needs="outputs foreach fanin",
         image=PYTHON,
     ),
 )

@@ -77,6 +77,7 @@ steps:
   after: {needs: [each], command: [echo, after]}
 """,
         succeeded({"each": skipped("empty"), "after": ok()}, logs={"after": lines("after")}),
+        needs="foreach",
     ),
     scenario(
         "needs-met-by-continued-failure",
@@ -132,16 +133,14 @@ steps:
 params: {wanted: false}
 steps:
   optional: {when: params.wanted, command: [echo, never]}
-  empty: {foreach: [], command: [echo, never]}
-  on_skipped: {needs: {optional: skipped, empty: skipped}, command: [echo, on_skipped]}
+  on_skipped: {needs: {optional: skipped}, command: [echo, on_skipped]}
   on_succeeded: {needs: {optional: succeeded}, command: [echo, never]}
-  on_failed: {needs: {empty: failed}, command: [echo, never]}
-  on_finished: {needs: {optional: finished, empty: finished}, command: [echo, on_finished]}
+  on_failed: {needs: {optional: failed}, command: [echo, never]}
+  on_finished: {needs: {optional: finished}, command: [echo, on_finished]}
 """,
         succeeded(
             {
                 "optional": skipped("when"),
-                "empty": skipped("empty"),
                 "on_skipped": ok(),
                 "on_succeeded": skipped("needs"),
                 "on_failed": skipped("needs"),
@@ -149,6 +148,21 @@ steps:
             }
         ),
         needs="needs.status fail_fast.off",
+    ),
+    scenario(
+        "needs-status-after-an-empty-list",
+        "S2 S16",
+        """
+steps:
+  empty: {foreach: [], command: [echo, "${{ item }}"]}
+  on_skipped: {needs: {empty: skipped}, command: [echo, on_skipped]}
+  on_succeeded: {needs: {empty: succeeded}, command: [echo, never]}
+  on_finished: {needs: {empty: finished}, command: [echo, on_finished]}
+""",
+        succeeded(
+            {"empty": skipped("empty"), "on_skipped": ok(), "on_succeeded": skipped("needs"), "on_finished": ok()}
+        ),
+        needs="foreach needs.status fail_fast.off",
     ),
     scenario(
         "needs-status-after-continued-failure",

@@ -98,7 +98,7 @@ steps:
   after: {needs: [inner], command: [echo, after]}
 """,
         succeeded({"inner": skipped("when"), "reads": skipped("needs"), "after": ok()}),
-        needs="outputs",
+        needs="outputs nested",
     ),
     scenario(
         "nested-whose-when-is-dynamic",
@@ -127,7 +127,7 @@ steps:
                 "after": ok(),
             }
         ),
-        needs="outputs when",
+        needs="outputs when nested",
     ),
     scenario(
         "nested-that-never-starts",
@@ -292,6 +292,6 @@ outputs:
             },
             outputs={"sums": [2, 3]},
         ),
-        needs="outputs nested foreach foreach.dynamic foreach.nested fanin",
+        needs="outputs nested foreach foreach.dynamic foreach.nested",
     ),
 )

@@ -21,7 +21,7 @@ on_exit:
             order=(("works", "notify"), ("works", "script")),
             logs={"notify": lines("team succeeded on-exit-after-success"), "script": lines("succeeded")},
         ),
-        needs="on_exit",
+        needs="on_exit timeout",
     ),
     scenario(
         "on-exit-after-failure",
@@ -37,7 +37,7 @@ on_exit:
             {"breaks": failed(1), "behind": skipped("needs"), "notify": ok()},
             logs={"notify": lines("failed")},
         ),
-        needs="on_exit",
+        needs="on_exit timeout",
     ),
     scenario(
         "on-exit-after-a-continued-failure",
@@ -49,7 +49,7 @@ on_exit:
   notify: {command: [echo, "${{ run.phase }}"]}
 """,
         succeeded({"breaks": failed(1), "notify": ok()}, logs={"notify": lines("succeeded")}),
-        needs="on_exit continue",
+        needs="on_exit timeout continue",
     ),
     scenario(
         "on-exit-that-fails",
@@ -65,7 +65,7 @@ on_exit:
             {"works": ok(), "breaks": failed(2), "notify": ok()},
             logs={"notify": lines("succeeded")},
         ),
-        needs="on_exit",
+        needs="on_exit timeout",
     ),
     scenario(
         "on-exit-that-may-fail",
@@ -77,7 +77,7 @@ on_exit:
   breaks: {continue_on_failure: true, command: [sh, -c, "exit 2"]}
 """,
         succeeded({"works": ok(), "breaks": failed(2)}),
-        needs="on_exit continue",
+        needs="on_exit timeout continue",
     ),
     scenario(
         "on-exit-retries",
@@ -89,7 +89,7 @@ on_exit:
   tries: {retry: {limit: 1}, command: [sh, -c, 'test "$FLOW_ATTEMPT" = 2']}
 """,
         succeeded({"works": ok(), "tries": ok(attempts=2)}),
-        needs="on_exit retry",
+        needs="on_exit timeout retry",
     ),
     scenario(
         "on-exit-by-phase",
@@ -102,7 +102,7 @@ on_exit:
   cheer: {when: run.phase != 'failed', command: [echo, cheer]}
 """,
         succeeded({"works": ok(), "alarm": skipped("when"), "cheer": ok()}),
-        needs="on_exit when",
+        needs="on_exit timeout when",
     ),
     scenario(
         "on-exit-by-params",
@@ -116,7 +116,7 @@ on_exit:
   cheer: {when: "!params.loud", command: [echo, cheer]}
 """,
         succeeded({"works": ok(), "alarm": skipped("when"), "cheer": ok()}),
-        needs="on_exit",
+        needs="on_exit timeout when",
     ),
     scenario(
         "on-exit-takes-no-slot",
@@ -125,11 +125,12 @@ on_exit:
 parallelism: 1
 steps:
   works: {command: [echo, works]}
+  more: {command: [echo, more]}
 on_exit:
   first: {command: [echo, first]}
   second: {command: [echo, second]}
 """,
-        succeeded({"works": ok(), "first": ok(), "second": ok()}),
-        needs="on_exit parallelism",
+        succeeded({"works": ok(), "more": ok(), "first": ok(), "second": ok()}),
+        needs="on_exit timeout parallelism",
     ),
 )

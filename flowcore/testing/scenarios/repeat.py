@@ -26,7 +26,7 @@ outputs:
             logs={"after": lines("after 3")},
             outputs={"seen": 3},
         ),
-        needs="outputs repeat",
+        needs="outputs",
     ),
     scenario(
         "repeat-once-is-enough",
@@ -39,7 +39,7 @@ steps:
     outputs: {ready: {type: boolean}}
 """,
         succeeded({"wait": ok(iteration=1, ready=True)}),
-        needs="outputs repeat",
+        needs="outputs",
     ),
     scenario(
         "repeat-reaches-its-limit",
@@ -55,7 +55,7 @@ steps:
         run_failed(
             {"wait": failed(ANY, "repeat-limit", iteration=2), "after": skipped("needs")},
         ),
-        needs="outputs repeat",
+        needs="outputs",
     ),
     scenario(
         "repeat-whose-iteration-fails",
@@ -71,7 +71,7 @@ steps:
     outputs: {ready: {}}
 """,
         run_failed({"wait": failed(1, iteration=2)}),
-        needs="outputs repeat",
+        needs="outputs",
     ),
     scenario(
         "repeat-that-retries",
@@ -88,6 +88,6 @@ steps:
     outputs: {ready: {}}
 """,
         succeeded({"wait": ok(attempts=2, iteration=2, ready="yes")}),
-        needs="outputs repeat retry",
+        needs="outputs retry",
     ),
 )

@@ -43,7 +43,7 @@ steps:
             {"each": all_ok(), "each[0]": ok(), "each[1]": ok(), "each[2]": ok()},
             apart=("each[0]", "each[1]", "each[2]"),
         ),
-        needs="parallelism",
+        needs="foreach parallelism",
     ),
     scenario(
         "parallelism-lets-steps-run-together",
