@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 
-import click
 from click.shell_completion import CompletionItem
 
 MOST = 50
@@ -55,14 +55,18 @@ def handles(incomplete: str) -> list[CompletionItem]:
     return _starting(["@last"], incomplete) + _quietly(offer)
 
 
-def params(context: click.Context, incomplete: str) -> list[CompletionItem]:
+def params(incomplete: str) -> list[CompletionItem]:
     """The params of the document that stands on the line already; programs are not run for this."""
 
     def offer() -> list[CompletionItem]:
         from flowcore.document import read_file
 
-        file = context.params.get("file")
-        if not isinstance(file, str) or file == "-" or ".py" in file:
+        # click forgets the arguments of a line that ends in a flag without its value.
+        words = os.environ.get("COMP_WORDS", "").split()
+        file = next(
+            (word for word in words if word.endswith((".yaml", ".yml", ".json")) and os.path.isfile(word)), None
+        )
+        if file is None:
             return []
         found = read_file(file).params
         return [

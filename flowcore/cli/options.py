@@ -111,10 +111,10 @@ def _complete_profiles(_: click.Context, __: click.Parameter, incomplete: str) -
     return profiles(incomplete)
 
 
-def _complete_params(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_params(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from flowcore.cli.completion import params
 
-    return params(ctx, incomplete)
+    return params(incomplete)
 
 
 def pairs(texts: tuple[str, ...], flag: str) -> dict[str, str]:

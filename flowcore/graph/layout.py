@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import Factory, define, frozen
 
 SWEEPS = 12
+LARGE = 5000
+"""Where there are more places than this, fewer sweeps must do."""
 
 
 @frozen
@@ -70,8 +72,9 @@ def lay_out(
             before = way
         layout.links[before, target] = word
     up, down = _neighbours(layout)
-    _order(layout, up, down)
-    _spread(layout, up, down, lambda place: widths[place] if isinstance(place, str) else way_width, gap)
+    sweeps = SWEEPS if len(up) < LARGE else 4
+    _order(layout, up, down, sweeps)
+    _spread(layout, up, down, lambda place: widths[place] if isinstance(place, str) else way_width, gap, sweeps)
     return layout
 
 
@@ -105,11 +108,11 @@ def _neighbours(layout: Layout) -> tuple[Neighbours, Neighbours]:
     return up, down
 
 
-def _order(layout: Layout, up: Neighbours, down: Neighbours) -> None:
+def _order(layout: Layout, up: Neighbours, down: Neighbours, sweeps: int) -> None:
     """Sweep down and up, each row sorted by the mean place of its neighbours; the best order seen is kept."""
     best = [list(row) for row in layout.rows]
     fewest = _crossings(layout.rows, down)
-    for sweep in range(SWEEPS):
+    for sweep in range(sweeps):
         if not fewest:
             break
         downward = sweep % 2 == 0
@@ -157,14 +160,14 @@ def _crossings(rows: list[list[Place]], down: Neighbours) -> int:
 Width = Callable[[Place], float]
 
 
-def _spread(layout: Layout, up: Neighbours, down: Neighbours, width: Width, gap: float) -> None:
+def _spread(layout: Layout, up: Neighbours, down: Neighbours, width: Width, gap: float, sweeps: int) -> None:
     """Pull everything to the middle of its neighbours, as far as order and widths allow."""
     for row in layout.rows:
         at = 0.0
         for place in row:
             layout.x[place] = at + width(place) / 2
             at += width(place) + gap
-    for sweep in range(SWEEPS):
+    for sweep in range(sweeps):
         downward = sweep % 2 == 0
         towards = up if downward else down
         for row in layout.rows if downward else layout.rows[::-1]:

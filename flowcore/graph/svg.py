@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from attrs import frozen
@@ -113,22 +113,22 @@ def _picture(nodes: Sequence[Node]) -> _Picture:
     layout = lay_out(list(boxes), edges, {name: box.width for name, box in boxes.items()}, GAP, way_width=14)
     if not edges:
         return _shelves(list(boxes.values()))
-    tops, y = [], 0.0
+    tops: list[float] = []
+    bottoms: list[float] = []
+    placed: list[tuple[float, float, _Box]] = []
+    y = 0.0
     for row in layout.rows:
-        tops.append(y)
-        y += max((boxes[place].height for place in row if isinstance(place, str)), default=0) + RISE
-    placed = []
-    for top, row in zip(tops, layout.rows, strict=True):
         tallest = max((boxes[place].height for place in row if isinstance(place, str)), default=0)
         for place in row:
             if isinstance(place, str):
                 box = boxes[place]
-                placed.append((layout.x[place] - box.width / 2, top + (tallest - box.height) / 2, box))
-    width = max(x + box.width for x, _, box in placed)
-    width = max(width, max(layout.x.values()) + 7)
-    corners = {box.node.name: (x, y) for x, y, box in placed}
-    arrows = tuple(_arrow(layout, source, target, word, boxes, corners, tops) for source, target, word in edges)
-    return _Picture(width, y - RISE, tuple(placed), tuple(arrow for arrow in arrows if arrow[0]))
+                placed.append((layout.x[place] - box.width / 2, y + (tallest - box.height) / 2, box))
+        tops.append(y)
+        bottoms.append(y + tallest)
+        y += tallest + RISE
+    width = max(max(x + box.width for x, _, box in placed), max(layout.x.values()) + 7)
+    boxes_at = {box.node.name: (corner, box) for x, corner, box in placed}
+    return _Picture(width, y - RISE, tuple(placed), tuple(_arrows(layout, edges, boxes_at, tops, bottoms)))
 
 
 def _shelves(boxes: list[_Box]) -> _Picture:
@@ -144,36 +144,40 @@ def _shelves(boxes: list[_Box]) -> _Picture:
     return _Picture(widest, y + tallest, tuple(placed), ())
 
 
-def _arrow(
+def _arrows(
     layout: Layout,
-    source: str,
-    target: str,
-    word: str,
-    boxes: dict[str, _Box],
-    corners: dict[str, tuple[float, float]],
-    tops: list[float],
-) -> tuple[tuple[tuple[float, float], ...], str]:
-    """The points of one arrow: the lower edge of a box, the points between, the upper edge of the other."""
-    row = {place: index for index, places in enumerate(layout.rows) for place in places if place in (source, target)}
-    if row[source] >= row[target]:
-        return (), word
+    edges: Sequence[tuple[str, str, str]],
+    boxes: Mapping[str, tuple[float, _Box]],
+    tops: Sequence[float],
+    bottoms: Sequence[float],
+) -> Iterator[tuple[tuple[tuple[float, float], ...], str]]:
+    """The points of each arrow: the lower edge of a box, the points between, the upper edge of the other.
 
-    def bottom(level: int) -> float:
-        return tops[level] + max((boxes[p].height for p in layout.rows[level] if isinstance(p, str)), default=0)
-
-    # Within a row everything goes straight down, so that no arrow runs over a taller box beside it.
-    points = [(layout.x[source], corners[source][1] + boxes[source].height), (layout.x[source], bottom(row[source]))]
-    for level in range(row[source] + 1, row[target]):
-        way = Way(source, level)
-        points += [(layout.x[way], tops[level]), (layout.x[way], bottom(level))]
-    sources = sorted(
-        (s for s, t in layout.links if t == target), key=lambda place: (layout.x[place], isinstance(place, str))
-    )
-    last: Place = source if row[source] + 1 == row[target] else Way(source, row[target] - 1)
-    room = min(boxes[target].width * 0.6, 18.0 * (len(sources) - 1))
-    shift = -room / 2 + room * sources.index(last) / max(len(sources) - 1, 1)
-    points += [(layout.x[target] + shift, tops[row[target]] - 1), (layout.x[target] + shift, corners[target][1] - 1)]
-    return tuple(points), word
+    ``boxes`` gives the upper edge of each box. Within a row everything goes straight down, so that no arrow runs over
+    a taller box beside it.
+    """
+    x = layout.x
+    row = {place: index for index, places in enumerate(layout.rows) for place in places}
+    coming: dict[Place, list[Place]] = {}
+    for before, after in layout.links:
+        coming.setdefault(after, []).append(before)
+    for places in coming.values():
+        places.sort(key=lambda place: x[place])
+    for source, target, word in edges:
+        if row[source] >= row[target]:
+            continue  # part of a cycle
+        top, box = boxes[source]
+        points = [(x[source], top + box.height), (x[source], bottoms[row[source]])]
+        last: Place = source
+        for level in range(row[source] + 1, row[target]):
+            last = Way(source, level)
+            points += [(x[last], tops[level]), (x[last], bottoms[level])]
+        top, box = boxes[target]
+        others = len(coming[target]) - 1
+        room = min(box.width * 0.6, 18.0 * others)
+        end = x[target] - room / 2 + room * coming[target].index(last) / max(others, 1)
+        points += [(end, tops[row[target]] - 1), (end, top - 1)]
+        yield tuple(points), word
 
 
 def _draw(picture: _Picture, x: float, y: float, parts: list[str]) -> None:
