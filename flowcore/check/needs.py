@@ -58,7 +58,8 @@ def cycles(needs: Mapping[str, Mapping[str, Need]]) -> Iterator[list[str]]:
             name = free.pop()
             del left[name]
             for user in users[name]:
-                if user in left:
+                # A step of a broken cycle waits for nothing any more, and is free already.
+                if name in left.get(user, ()):
                     left[user].discard(name)
                     if not left[user]:
                         free.append(user)

@@ -44,7 +44,7 @@ ALLOWED: dict[Place, frozenset[str]] = {
 def check_step_references(scope: Scope, name: str, step: Step, path: Path, on_exit: bool, report: Report) -> None:
     """Report what is wrong with the expressions of one step."""
     for site in sites(step):
-        if isinstance(site.value, str):
+        if isinstance(site.value, str) and site.place != "foreach":
             continue
         good = True
         for ref in site.references():
