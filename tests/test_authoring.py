@@ -449,8 +449,7 @@ class TestRuleFourValues:
         assert workflow.steps["s"].env == {"F": path, "G": path, "H": Template(("<", *path.parts, ">"))}
         assert workflow.steps["read"].action.args == {"file": path, "more": [path]}
         assert workflow.steps["read-2"].action.args["file"] == "/etc/hosts"
-        itself = Template((ref("write"),))
-        assert workflow.outputs == {"file": itself, "direct": itself}
+        assert workflow.outputs == {"file": path, "direct": path}
 
 
 class TestRuleFiveNames:
@@ -913,7 +912,7 @@ class TestNested:
             "file": Template((ref("pub", "file", path=True),)),
             "more": Template((ref("pub", "sum"),)),
         }
-        assert workflow.outputs["file"] == Template((ref("pub", "file"),))
+        assert workflow.outputs["file"] == Template((ref("pub", "file", path=True),))
         assert ("steps", "pub", "workflow", "steps", "write") in workflow.places
         assert publish_all.workflow.name == "publish-all"
 
@@ -932,8 +931,15 @@ class TestNested:
         def inner(rows: int = 1) -> None:
             nothing()
 
-        wrong(lambda: inner(row=1), "row")
-        wrong(lambda: flow.nested("a", inner, {"row": 1}), "did you mean 'rows'")
+        wrong(lambda: inner(row=1), "the workflow inner has no param 'row'; did you mean 'rows'?")
+        wrong(lambda: inner(1, 2), "inner(rows", "too many positional arguments")
+
+    def test_params_that_are_not_in_the_signature(self):
+        @flow.workflow(params={"more-rows": 1})
+        def inner(rows: int = 1) -> None:
+            nothing(x=flow.param("more-rows"))
+
+        assert only_step(lambda: inner(2, **{"more-rows": 3})).action.args == {"rows": 2, "more-rows": 3}
 
     def test_documents_nest_too(self):
         inner = Workflow(name="doc", steps={"a": traced(lambda: nothing()).steps["nothing"]})

@@ -310,7 +310,7 @@ def python(
     def action(path: Path) -> Action:
         found = value_of(mapping_of(args or {}, (*path, "args")), (*path, "args"))
         assert isinstance(found, dict)
-        return Python(function or name, data_of(source, (*path, "source")), found)
+        return Python(name if function is None else function, data_of(source, (*path, "source")), found)
 
     return record(name, action, {"result": Output(ANY)}, options)
 

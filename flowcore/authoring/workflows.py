@@ -25,7 +25,7 @@ from flowcore.authoring.options import (
     volumes_of,
 )
 from flowcore.authoring.places import ProgramError, caller, code_place, place
-from flowcore.authoring.references import Expression, OutputReference, StepResult, condition, expr_of
+from flowcore.authoring.references import Expression, StepResult, condition
 from flowcore.authoring.steps import Configurable, record
 from flowcore.authoring.tracing import Trace, current, tracing
 from flowcore.authoring.values import (
@@ -40,6 +40,7 @@ from flowcore.authoring.values import (
 )
 from flowcore.errors import FlowError, Path
 from flowcore.model import ANY, MISSING, STRING, Nested, Output, Param, Type, Volume, Workflow
+from flowcore.names import nearest
 from flowcore.syntax import Json, Ref, Template, Value
 
 if TYPE_CHECKING:
@@ -152,11 +153,20 @@ class WorkflowFunction(Configurable, Generic[P]):
                 f"{self.name} is a workflow: run it by flow.run({self.function.__name__}, params={{...}}), or call it "
                 "in another workflow"
             )
+        others = {name: value for name, value in kwargs.items() if name not in self._signature.parameters}
+        unknown = [name for name in others if name not in self._params]
+        if unknown:
+            guess = nearest(unknown[0], self._params)
+            raise ProgramError(
+                f"the workflow {self.name} has no param {unknown[0]!r}"
+                + (f"; did you mean {guess!r}?" if guess else f" (its params: {', '.join(self._params) or 'none'})")
+            )
+        named = {name: value for name, value in kwargs.items() if name not in others}
         try:
-            bound = self._signature.bind_partial(*args, **kwargs)
+            bound = self._signature.bind_partial(*args, **named)
         except TypeError as error:
             raise ProgramError(f"{self.function.__name__}{self._signature}: {error}") from error
-        return _nest(self.function.__name__, self.workflow, dict(bound.arguments), self._given, self._leaving)
+        return _nest(self.function.__name__, self.workflow, {**bound.arguments, **others}, self._given, self._leaving)
 
     def __repr__(self) -> str:
         return f"<flow workflow {self.name}>"
@@ -279,14 +289,7 @@ def _outputs(answer: object, trace: Trace) -> dict[str, Value]:
         )
     found: dict[str, Value] = {}
     for name, value in answer.items():
-        if isinstance(value, StepResult):
-            value = value.result
-        path: Path = ("outputs", name)
-        if isinstance(value, OutputReference) and value._output.artifact:
-            expr_of(value)  # for its checks; as an output of the workflow, an artifact is itself and not its path
-            found[data_of(name, ("outputs",))] = Template((value._expr,))
-        else:
-            found[data_of(name, ("outputs",))] = value_of(value, path)
+        found[data_of(name, ("outputs",))] = value_of(value, ("outputs", name))
     return found
 
 
@@ -308,36 +311,17 @@ def _nest(name: str, inner: Workflow, args: Mapping[str, Any], options: Mapping[
     )
 
     def action(path: Path) -> Nested:
-        for given in args:
-            if given not in inner.params:
-                from flowcore.names import nearest
-
-                guess = nearest(given, inner.params)
-                raise ProgramError(
-                    f"the workflow {inner.name or name} has no param {given!r}"
-                    + (
-                        f"; did you mean {guess!r}?" if guess else f" (its params: {', '.join(inner.params) or 'none'})"
-                    ),
-                    path=path,
-                )
         return Nested(bare, {key: value_of(value, (*path, "args", key)) for key, value in args.items()})
 
     result = record(name, action, {}, options, leaving=leaving, places=inner.places)
-    outputs = {key: _inner_output(value, inner) for key, value in inner.outputs.items()}
+    outputs = {key: _inner_output(value) for key, value in inner.outputs.items()}
     return StepResult(result.name, outputs, tracing("a nested workflow"))
 
 
-def _inner_output(value: Value, inner: Workflow) -> Output:
-    """What an output of a nested workflow is to the steps outside: an artifact if the step inside makes one."""
+def _inner_output(value: Value) -> Output:
+    """What an output of a nested workflow is to the steps outside: a path of a step's artifact, alone, hands it on."""
     alone = value.alone if isinstance(value, Template) else None
-    if isinstance(alone, Ref) and alone.kind == "output" and alone.step in inner.steps:
-        step = inner.steps[alone.step]
-        if isinstance(step.action, Nested):
-            inside = step.action.workflow
-            found = inside.outputs.get(alone.name)
-            return Output(ANY) if found is None else _inner_output(found, inside)
-        return step.outputs.get(alone.name, Output(ANY))
-    return Output(ANY)
+    return Output(ANY, artifact=isinstance(alone, Ref) and alone.kind == "output" and alone.path)
 
 
 def _more_than_nested(inner: Workflow) -> list[str]:
