@@ -1,0 +1,366 @@
+"""The loop of one run: the scheduler decides, the store remembers, the launcher runs.
+
+Each round is one transaction: what was asked (a cancel), what ended, what follows from it, and which attempts are
+meant to start. Only after its commit are they started, so whoever takes over knows of every process there may be.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import select
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from flowcore.expressions import EvaluationError
+from flowcore.model import Workflow
+from flowcore.runs import Phase
+from flowcore.syntax import Json
+from flowcore_local.action import Setting, describe, memory_limit
+from flowcore_local.cache import Cache
+from flowcore_local.launcher import CannotStart, Exit, Launch, Launcher
+from flowcore_local.outputs import BadOutput, collect
+from flowcore_local.places import RunFolder
+from flowcore_local.scheduler import Outcome, Scheduler, Unit
+from flowcore_local.store import Store
+
+BATCH: Final = 64
+"""Most attempts that start in one round; a kill then leaves no more than these to look after."""
+
+
+class RunMemory:
+    """The scheduler's memory: the run's database, the user's cache, and folders of gathered artifacts."""
+
+    def __init__(self, store: Store, cache: Cache, folder: RunFolder) -> None:
+        self._store = store
+        self._cache = cache
+        self._folder = folder
+
+    def outputs(self, origin: str) -> Mapping[str, Json]:
+        return self._store.outputs(origin)
+
+    def keep(self, origin: str, outputs: Mapping[str, Json]) -> None:
+        self._store.keep(origin, outputs)
+
+    def gather(self, origin: str, output: str, places: list[str]) -> str:
+        target = self._folder.gathered / origin.replace("/", "+") / output
+        # An earlier supervisor may have died half-way through.
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(mode=0o700, parents=True)
+        for index, place in enumerate(places):
+            os.symlink(place, target / str(index))
+        return str(target)
+
+    def cached(self, step: str, key: str, max_age: float | None, now: float) -> Mapping[str, Json] | None:
+        return self._cache.find(step, key, max_age, now)
+
+    def remember(self, step: str, key: str, outputs: Mapping[str, Json], now: float) -> None:
+        self._cache.store(step, key, outputs, now)
+
+
+class Engine:
+    """Runs one run to its end, from wherever it is."""
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        store: Store,
+        folder: RunFolder,
+        launcher: Launcher,
+        setting: Setting,
+        *,
+        cache: Cache,
+        slots: int,
+        grace: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._launcher = launcher
+        self._setting = setting
+        self._grace = grace
+        self._clock = clock
+        self._scheduler = Scheduler(workflow, RunMemory(store, cache, folder), run_id=setting.run_id, slots=slots)
+        self._flying: dict[int, Unit] = {}
+        self._seq = 0
+        self._asked = 0
+        self._timed_out = False
+        self._exits: list[Exit] = []
+        self._refused: list[tuple[int, CannotStart]] = []
+        self._landed: list[tuple[int, int, int]] = []
+        self._stopping: list[tuple[int, bool]] = []
+        self._kills: list[tuple[float, int]] = []
+        self._left: list[str] = []
+        self._wake = os.open(folder.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> None:
+        """Go on until the run is over."""
+        try:
+            self._begin()
+            while not self._round():
+                self._wait()
+            self._clean()
+        finally:
+            os.close(self._wake)
+
+    # The beginning
+
+    def _begin(self) -> None:
+        run = self._store.run()
+        self._seq = self._store.last_attempt()
+        self._asked = run.cancel
+        self._timed_out = run.timed_out
+        now = self._clock()
+        with self._store.writing():
+            if run.started is None:
+                self._store.start_run(now)
+            records = self._store.saved()
+            if not records:
+                self._scheduler.begin(now)
+                flying: list[Unit] = []
+            else:
+                flying = self._scheduler.restore(
+                    records,
+                    run.started if run.started is not None else now,
+                    now,
+                    timed_out=run.timed_out,
+                    cancelled=run.cancel > 0,
+                    at_once=run.cancel > 1,
+                )
+            if run.cancel and not records:
+                self._scheduler.cancel(now, run.cancel > 1)
+            self._adopt(flying, now)
+
+    def _adopt(self, flying: list[Unit], now: float) -> None:
+        attempts = {attempt.origin: attempt for attempt in self._store.running()}
+        for unit in flying:
+            attempt = attempts.pop(unit.origin, None)
+            if attempt is None:
+                self._scheduler.again(unit, now)
+                continue
+            folder = self._folder.attempt(attempt.seq)
+            state = self._launcher.adopt(attempt.seq, folder, memory_limit(unit.step))
+            if state == "never":
+                self._store.forget(attempt.seq)
+                self._scheduler.again(unit, now)
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            unit.seq = attempt.seq
+            self._flying[attempt.seq] = unit
+            if unit.stop is None and attempt.stop in ("timeout", "out-of-memory"):
+                unit.stop = attempt.stop  # type: ignore[assignment]
+            if isinstance(state, Exit):
+                self._exits.append(state)
+                continue
+            self._scheduler.time(unit, attempt.began)
+            if attempt.stop is not None:
+                # Whether the earlier supervisor got to sending TERM is not known.
+                self._stop(unit)
+        for attempt in attempts.values():
+            # Its unit ended without it, in the same breath in which the supervisor died.
+            self._landed.append((0, 0, attempt.seq))
+
+    # One round
+
+    def _round(self) -> bool:
+        """Everything that can be done now; True once the run is over."""
+        scheduler = self._scheduler
+        now = self._clock()
+        self._exits += self._launcher.exits()
+        over = self._launcher.excessive()
+        launches: list[Launch] = []
+        with self._store.writing():
+            asked = self._store.asked()
+            if asked > self._asked:
+                self._asked = asked
+                scheduler.cancel(now, asked > 1)
+            for seq in over:
+                unit = self._flying.get(seq)
+                if unit is not None:
+                    scheduler.exceeded(unit)
+            exits, self._exits = self._exits, []
+            for exit in exits:
+                self._end(exit, now)
+            refused, self._refused = self._refused, []
+            for seq, problem in refused:
+                self._refuse(seq, problem, now)
+            scheduler.tick(now)
+            if scheduler.timed_out and not self._timed_out:
+                self._timed_out = True
+                self._store.time_out()
+            while len(launches) < BATCH:
+                taken = scheduler.take(now, BATCH - len(launches))
+                if not taken:
+                    break
+                for unit in taken:
+                    self._intend(unit, now, launches)
+                scheduler.settle(now)
+            while scheduler.stops:
+                self._stop(scheduler.stops.popleft())
+            self._store.record(scheduler.changed.values())
+            scheduler.changed.clear()
+            self._store.attempts_ended(self._landed)
+            self._landed.clear()
+            done = scheduler.done and not self._flying
+            if done:
+                self._store.finish(self._phase(), now)
+        for launch in launches:
+            try:
+                self._launcher.start(launch)
+            except CannotStart as problem:
+                self._refused.append((launch.seq, problem))
+        self._send(now)
+        self._tidy()
+        return done
+
+    def _intend(self, unit: Unit, now: float, launches: list[Launch]) -> None:
+        """Write an attempt's files and its intent."""
+        self._seq += 1
+        seq = unit.seq = self._seq
+        folder = self._folder.attempt(seq)
+        if seq % 1000 == 0 or seq == 1 or not launches:
+            os.makedirs(os.path.dirname(folder), 0o700, exist_ok=True)
+        self._store.intend([(seq, unit.origin, unit.attempts, unit.iteration, now)])
+        self._flying[seq] = unit
+        try:
+            launch = describe(unit, seq, folder, self._scheduler.lookup(unit), self._setting)
+            self._launcher.prepare(launch)
+        except EvaluationError as error:
+            del self._flying[seq]
+            self._landed.append((0, 0, seq))
+            self._left.append(folder)
+            self._scheduler.withdrawn(unit, Outcome(Phase.ERROR, "expression", str(error)), now)
+        except CannotStart as problem:
+            self._refuse(seq, problem, now)
+        else:
+            launches.append(launch)
+
+    def _refuse(self, seq: int, problem: CannotStart, now: float) -> None:
+        unit = self._flying.pop(seq, None)
+        self._landed.append((0, 0, seq))
+        self._left.append(self._folder.attempt(seq))
+        if unit is not None:
+            self._scheduler.ended(unit, Outcome(Phase.ERROR, problem.reason, str(problem)), now)
+
+    def _end(self, exit: Exit, now: float) -> None:
+        unit = self._flying.pop(exit.seq, None)
+        folder = self._folder.attempt(exit.seq)
+        self._landed.append((_size(f"{folder}/stdout"), _size(f"{folder}/stderr"), exit.seq))
+        if unit is None:
+            return
+        outcome = self._outcome(unit, exit, folder)
+        finished = min(now, exit.finished) if exit.finished is not None else now
+        self._scheduler.ended(unit, outcome, finished)
+        if outcome.phase is Phase.SUCCEEDED and any(output.artifact for output in unit.step.outputs.values()):
+            self._left.append(f"{folder}/work")
+        else:
+            self._left.append(folder)
+
+    def _outcome(self, unit: Unit, exit: Exit, folder: str) -> Outcome:
+        if exit.code is None:
+            reason = exit.reason or "lost"
+            phase = Phase.FAILED if reason == "out-of-memory" else Phase.ERROR
+            return Outcome(phase, reason, exit.message or "nobody knows how its process ended; it was killed")
+        if exit.code != 0:
+            return Outcome(Phase.FAILED, "exit-code", exit.message or exit_message(exit.code), exit.code)
+        try:
+            outputs = collect(unit.step.outputs, f"{folder}/out", unit.step.stdout, f"{folder}/stdout")
+        except (BadOutput, OSError) as error:
+            return Outcome(Phase.FAILED, "output", str(error), 0)
+        return Outcome(Phase.SUCCEEDED, exit_code=0, outputs=outputs)
+
+    def _phase(self) -> Phase:
+        """The run's phase by S8, for lists of runs; everything else asks the core's fold."""
+        scheduler = self._scheduler
+        if scheduler.cancelled:
+            return Phase.CANCELLED
+        exit_failed = scheduler.exit is not None and scheduler.exit.failed is not None
+        if scheduler.timed_out or scheduler.top.failed is not None or exit_failed:
+            return Phase.FAILED
+        return Phase.SUCCEEDED
+
+    # Stopping
+
+    def _stop(self, unit: Unit) -> None:
+        """Record why an attempt is stopped; the signal follows the commit."""
+        if unit.seq in self._flying:
+            self._store.stop(unit.seq, unit.stop or "cancelled")
+            self._stopping.append((unit.seq, unit.stop == "out-of-memory"))
+
+    def _send(self, now: float) -> None:
+        for seq, kill in self._stopping:
+            self._launcher.stop(seq, kill)
+            if not kill:
+                heapq.heappush(self._kills, (now + self._grace, seq))
+        self._stopping.clear()
+        while self._kills and self._kills[0][0] <= now:
+            _, seq = heapq.heappop(self._kills)
+            if seq in self._flying:
+                self._launcher.stop(seq, kill=True)
+
+    # Waiting
+
+    def _wait(self) -> None:
+        if self._refused or self._exits or self._scheduler.waits_for_slot():
+            return
+        now = self._clock()
+        times = [due for due in (self._scheduler.next_due(), self._kills[0][0] if self._kills else None) if due]
+        timeout = max(0.0, min(times) - now) if times else None
+        pause = self._launcher.pause()
+        if pause is not None:
+            timeout = pause if timeout is None else min(timeout, pause)
+        ready, _, _ = select.select([self._wake, *self._launcher.descriptors()], [], [], timeout)
+        if self._wake in ready:
+            try:
+                os.read(self._wake, 4096)
+            except BlockingIOError:
+                pass
+
+    # Leftovers
+
+    def _tidy(self) -> None:
+        """Remove what ended attempts no longer need: logs and artifacts stay."""
+        for place in self._left:
+            if place.endswith("/work"):
+                _remove(place)
+                continue
+            for name in ("work", "out"):
+                _remove(f"{place}/{name}")
+            for name in ("lock", "function.py"):
+                try:
+                    os.unlink(f"{place}/{name}")
+                except OSError:
+                    pass
+        self._left.clear()
+
+    def _clean(self) -> None:
+        """The end of the run: secrets go, and so does what only running steps need."""
+        self._folder.private.unlink(missing_ok=True)
+        shutil.rmtree(self._folder.files, ignore_errors=True)
+
+
+def _remove(folder: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(file: str) -> int:
+    try:
+        return os.stat(file).st_size
+    except OSError:
+        return 0
+
+
+def exit_message(code: int) -> str:
+    if code > 128:
+        import signal
+
+        try:
+            return f"it ended with exit code {code} ({signal.Signals(code - 128).name})"
+        except ValueError:
+            pass
+    return f"it ended with exit code {code}"

@@ -1,0 +1,100 @@
+"""Collects what an attempt left behind: values and artifacts (S27, S29)."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+from flowcore.model import Missing, Output
+from flowcore.syntax import Json
+from flowcore.values import misfit
+
+OUTPUT_BYTES: Final = 1024 * 1024
+
+
+class BadOutput(Exception):
+    """An output that was not written, or cannot be what was declared."""
+
+
+def collect(outputs: Mapping[str, Output], folder: str, stdout: str | None, stdout_file: str) -> dict[str, Json]:
+    """The outputs of an attempt that ended well, typed; an artifact is its path.
+
+    Args:
+        outputs: what the step declares.
+        folder: its ``FLOW_OUTPUTS``.
+        stdout: the output that its standard output is.
+        stdout_file: where that went.
+
+    Raises:
+        BadOutput: with one sentence that names the output.
+    """
+    found: dict[str, Json] = {}
+    for name, output in outputs.items():
+        place = f"{folder}/{name}"
+        if name == stdout:
+            if output.artifact:
+                _replace(stdout_file, place)
+            else:
+                place = stdout_file
+        if output.artifact:
+            if not os.path.exists(place):
+                raise BadOutput(f"artifact {name} was not written to outputs.{name}.path")
+            found[name] = place
+            continue
+        try:
+            text = _read(name, place)
+        except FileNotFoundError:
+            if isinstance(output.default, Missing):
+                raise BadOutput(f"output {name} was not written to $FLOW_OUTPUTS/{name}, and has no default") from None
+            found[name] = output.default
+            continue
+        found[name] = parse(name, text, output)
+    return found
+
+
+def _replace(source: str, target: str) -> None:
+    import shutil
+
+    shutil.copyfile(source, target)
+
+
+def _read(name: str, place: str) -> str:
+    status = os.stat(place)
+    if not stat.S_ISREG(status.st_mode):
+        raise BadOutput(f"output {name} is not a file; a folder needs `artifact: true`")
+    if status.st_size > OUTPUT_BYTES:
+        raise BadOutput(
+            f"output {name} has {status.st_size} bytes, and {OUTPUT_BYTES} is the most: make it an artifact"
+        )
+    with open(place, "rb") as file:
+        data = file.read()
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadOutput(f"output {name} is not UTF-8 (byte {error.start})") from None
+
+
+def parse(name: str, text: str, output: Output) -> Json:
+    """The value that a file's text stands for.
+
+    Raises:
+        BadOutput: if it is not of the output's type.
+    """
+    if output.type.name == "string":
+        return text[:-1] if text.endswith("\n") else text
+    try:
+        value: Json = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        shown = text if len(text) <= 40 else text[:40] + "..."
+        raise BadOutput(f"output {name} must be JSON of type {output.type}, and is {shown!r}") from None
+    fault = misfit(value, output.type)
+    if fault is not None:
+        raise BadOutput(f"output {name} must be of type {output.type}, and is {fault}")
+    return value
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)

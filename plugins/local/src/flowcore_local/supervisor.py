@@ -1,0 +1,194 @@
+"""The process that runs a run: detached from whoever submitted it, and replaceable at any moment.
+
+Its lease is a lock on a file. Whoever finds an unfinished run's lease free takes the lock and hands it, as an open
+file, to a new supervisor; so there are never two, and never a moment in which two could start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from flowcore_local.places import Home, RunFolder
+from flowcore_local.store import Store
+
+_MODULE: Final = "flowcore_local.supervisor"
+
+
+def ensure(folder: RunFolder) -> bool:
+    """Start a supervisor for an unfinished run if none lives; True if one was started."""
+    try:
+        lease = os.open(folder.lease, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return False
+    try:
+        try:
+            fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        store = Store(folder.database)
+        try:
+            if store.run().done:
+                return False
+        finally:
+            store.close()
+        _spawn(folder, lease)
+        return True
+    finally:
+        os.close(lease)
+
+
+def alive(folder: RunFolder) -> bool:
+    """Whether a supervisor holds the lease."""
+    try:
+        lease = os.open(folder.lease, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lease)
+    return False
+
+
+def wake(folder: RunFolder) -> None:
+    """Make a living supervisor look at the database now."""
+    try:
+        pipe = os.open(folder.wake, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return  # nobody listens; whoever takes over reads the database first
+    try:
+        os.write(pipe, b"!")
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(pipe)
+
+
+def _spawn(folder: RunFolder, lease: int) -> None:
+    import subprocess
+
+    environment = dict(os.environ)
+    # The same packages as here, however this process found them.
+    environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(place) for place in sys.path if place)
+    environment.pop("PYTHONSTARTUP", None)
+    log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        # sh ends at once and leaves the supervisor to process 1, so no zombie stays with the caller.
+        subprocess.run(
+            ["/bin/sh", "-c", '"$@" &', "sh", sys.executable, "-m", _MODULE, str(folder.path), str(lease)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=environment,
+            pass_fds=(lease,),
+            start_new_session=True,
+            check=True,
+        )
+    finally:
+        os.close(log)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the run in the folder; the lease is held already, as the given open file."""
+    import signal
+
+    folder = RunFolder(Path(arguments[0]))
+    lease = int(arguments[1])
+    os.set_inheritable(lease, False)
+    # sh starts what it puts in the background with these ignored, and steps would inherit that.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    store = Store(folder.database)
+    try:
+        try:
+            run_to_the_end(folder, store)
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()
+            fail(folder, store, f"{type(error).__name__}: {error}")
+    finally:
+        store.close()
+        os.close(lease)
+    return 0
+
+
+def run_to_the_end(folder: RunFolder, store: Store) -> None:
+    """Go on with the run until it is over."""
+    import gc
+    import json
+    from importlib import import_module
+
+    from attrs import evolve
+
+    from flowcore.document import from_json
+    from flowcore_local import private
+    from flowcore_local.action import Setting, Sources
+    from flowcore_local.cache import Cache
+    from flowcore_local.engine import Engine
+
+    run = store.run()
+    if run.done:
+        return
+    settings = store.settings()
+    document = json.loads(store.document())
+    workflow = evolve(from_json(document), outline="")
+    del document
+    folder.files.mkdir(mode=0o700, exist_ok=True)
+    sources = private.read(folder.private) if folder.private.exists() else Sources({}, {}, {})
+    setting = Setting(run.id, settings["python"], str(folder.files), sources)
+    module, _, name = settings["launcher"].partition(":")
+    launcher = getattr(import_module(module), name)(**settings.get("launcher_options", {}))
+    home = Home(folder.path.parent.parent)
+    cache = Cache(home.cache, run.name)
+    # The workflow stays to the end; the collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
+    try:
+        Engine(
+            workflow,
+            store,
+            folder,
+            launcher,
+            setting,
+            cache=cache,
+            slots=settings["slots"],
+            grace=settings["grace"],
+        ).run()
+    finally:
+        launcher.close()
+        cache.close()
+    mark_expiry(home, folder, store)
+
+
+def fail(folder: RunFolder, store: Store, message: str) -> None:
+    """End a run whose engine cannot go on: attempts that run are killed, and the run is an error."""
+    from flowcore.runs import Phase
+    from flowcore_local.process import kill_attempt
+
+    for attempt in store.running():
+        kill_attempt(folder.attempt(attempt.seq))
+    with store.writing():
+        store.finish(Phase.ERROR, time.time(), f"the supervisor failed ({message}); {folder.log} has more")
+    folder.private.unlink(missing_ok=True)
+    mark_expiry(Home(folder.path.parent.parent), folder, store)
+
+
+def mark_expiry(home: Home, folder: RunFolder, store: Store) -> None:
+    """Leave a mark that says when the run's records are to go, so that nobody opens every run to find out."""
+    run = store.run()
+    if run.ttl is not None and run.finished is not None:
+        home.expiring.mkdir(mode=0o700, exist_ok=True)
+        (home.expiring / f"{run.finished + run.ttl:.3f}_{folder.id}").touch(mode=0o600)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
