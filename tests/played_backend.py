@@ -17,6 +17,7 @@ from flowcore.runs import Leaf, LogLine, Phase, Rendered, RunHandle, RunSummary,
 @frozen
 class Options:
     workers: int = 4
+    """How many at once, at most."""
     secrets: Mapping[str, str] = Factory(dict)
 
 

@@ -650,6 +650,25 @@ def test_backends_lists_what_is_installed_and_breaks_for_none(flow: Flow, monkey
     assert flow("backends", "broken", "--check").code == 70
 
 
+def test_backends_of_a_name_tells_its_options_and_what_it_can(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    from flowcore import registry
+
+    points = [EntryPoint("played", "played_backend:Played", registry.GROUP)]
+    monkeypatch.setattr(registry, "_points", lambda: points)
+    monkeypatch.setattr("played_backend.Played.__init__", lambda self, options: None)
+    out = flow("backends", "played").out
+    assert "workers  a whole number  4   How many at once, at most." in out
+    assert "carries values of steps to later steps" in out
+    row = flow("backends", "played", "-o", "json").json[0]
+    assert row["options"]["secrets"] == {"type": "a mapping", "required": False, "default": {}, "description": ""}
+    assert row["state"] == "ok"
+    bad = flow("backends", "played", "--check", "-O", "worker=3")
+    assert bad.code == 2
+    assert "did you mean workers?" in bad.out
+
+
 def test_backends_of_a_name_that_is_not_there_says_what_to_install(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     from flowcore import registry
 

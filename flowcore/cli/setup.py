@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,12 @@ def _describe(plugin: Plugin, check: bool, choice: Choice) -> dict[str, Any]:
 
 
 def _options(options: type) -> dict[str, dict[str, Any]]:
-    """A backend's options as its class declares them; ``help`` of a field's metadata describes it."""
+    """A backend's options as its class declares them, described by the texts below its fields."""
     import attrs
 
     from flowcore.config import option_fields, option_type
 
+    texts = _texts(options)
     described = {}
     for name, field in option_fields(options).items():
         default = field.default
@@ -100,9 +102,29 @@ def _options(options: type) -> dict[str, dict[str, Any]]:
             "type": option_type(options, name),
             "required": required,
             "default": None if required else plain,
-            "description": field.metadata.get("help", ""),
+            "description": field.metadata.get("help", "") or texts.get(name, ""),
         }
     return described
+
+
+def _texts(options: type) -> dict[str, str]:
+    """The string below each field, in one line; nothing where there is no source."""
+    import ast
+    import inspect
+    import textwrap
+
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(options)))
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    body = next((node.body for node in tree.body if isinstance(node, ast.ClassDef)), [])
+    texts = {}
+    for field, below in itertools.pairwise(body):
+        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+            continue
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            texts[field.target.id] = " ".join(str(below.value.value).replace("``", "").split())
+    return texts
 
 
 def _plain(value: Any) -> Any:
