@@ -75,7 +75,16 @@ from flowcore.syntax import Json, Template
 
 VERSION: Final = 1
 TYPE_NAMES: Final = ("string", "integer", "number", "boolean", "list", "object", "any")
-_TYPE = WordKind(TYPE_NAMES)
+_TYPE = WordKind(
+    TYPE_NAMES,
+    {
+        **dict.fromkeys(("str", "text"), "string"),
+        **dict.fromkeys(("int", "long"), "integer"),
+        **dict.fromkeys(("float", "double", "decimal"), "number"),
+        **dict.fromkeys(("array", "tuple", "sequence"), "list"),
+        **dict.fromkeys(("dict", "map", "mapping", "json"), "object"),
+    },
+)
 
 
 # Types, params, outputs
@@ -105,6 +114,10 @@ def _type(reading: Reading, values: Values, path: Path) -> Type | None:
     if isinstance(items, str):
         items = Type(items)  # type: ignore[arg-type]
     return Type(values["type"], items if values["type"] == "list" else None)
+
+
+def _items_schema(schema: Schema) -> None:
+    schema["dependentSchemas"] = {"items": {"required": ["type"], "properties": {"type": {"const": "list"}}}}
 
 
 def _type_parts(type: Type) -> Values:
@@ -205,6 +218,7 @@ _ITEMS: Final = Record(
     Type,
     build=_build_items,
     parts=_type_parts,
+    more=_items_schema,
 )
 _TYPED = (
     Field("type", _TYPE, "The type: string, integer, number, boolean, list, object or any."),
@@ -221,6 +235,7 @@ _PARAM_RECORD: Final = Record(
     Param,
     build=_build_param,
     parts=_param_parts,
+    more=_items_schema,
     advice="write {type: string} for a param that must be given, or its default",
 )
 
@@ -269,6 +284,7 @@ _OUTPUT: Final = Record(
     Output,
     build=_build_output,
     parts=_output_parts,
+    more=_items_schema,
     advice="write {} for a string",
 )
 _OUTPUTS = MapOf(_OUTPUT, names=True, advice="write a name with {} for each output")

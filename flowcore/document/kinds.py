@@ -156,7 +156,7 @@ class ConditionKind(Kind):
     wanted: str = "a condition"
 
     def read(self, reading: Reading, node: Node, path: Path) -> Any:
-        text = spelling(node)
+        text = spelling(node) if isinstance(value_of(node), str | bool) else None
         if text is None:
             return reading.found(path, node, self.wanted, "write it as text, in quotes if it holds ': ' or ' #'")
         try:
@@ -188,6 +188,9 @@ class DurationKind(Kind):
             return reading.found(path, node, "a duration with its unit", f"write {text}s for seconds")
         if not isinstance(value, str):
             return reading.found(path, node, self.wanted)
+        if "${{" in value:
+            message = "no expression can stand here; write the duration itself"
+            return reading.problem(path, message, getattr(node, "at", None))
         try:
             return parse_duration(value)
         except ValueError as error:
@@ -254,12 +257,14 @@ class WordKind(Kind):
     """One of a few fixed words."""
 
     words: tuple[str, ...]
+    others: Mapping[str, str] = attrs.Factory(dict)
+    """What people write for one of them who come from elsewhere."""
 
     def read(self, reading: Reading, node: Node, path: Path) -> Any:
         text = spelling(node)
         if text in self.words:
             return text
-        near = nearest(text, self.words) if text else None
+        near = (self.others.get(text.lower()) or nearest(text, self.words)) if text else None
         wanted = f"one of {', '.join(self.words)}"
         return reading.found(path, node, wanted, f"did you mean {near}?" if near else "")
 
@@ -504,11 +509,10 @@ class Record(Kind):
         if key in self.elsewhere:
             found = f"unknown key here: {self.elsewhere[key]}; move or remove it"
         else:
+            keys = [field.key for field in self.fields if not field.key.startswith("x-")]
             known = _ELSEWHERE.get(key.lower().replace("-", "_"))
-            near = known if known in self.by_key else nearest(key, self.by_key)
-            hint = (
-                f"did you mean {near}? Correct it" if near else f"the keys here are {', '.join(self.by_key)}; remove it"
-            )
+            near = known if known in keys else nearest(key, keys)
+            hint = f"did you mean {near}? Correct it" if near else f"the keys here are {', '.join(keys)}; remove it"
             found = f"unknown key; {hint}"
         reading.problem((*path, key), f"{found}, or a newer flowcore is needed")
 

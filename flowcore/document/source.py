@@ -271,7 +271,7 @@ class _Composer:
         text = self._with_separators_hidden()
         parser: Any
         # The C parser is ten times faster; it is missing where PyYAML was built without libyaml.
-        parser = getattr(yaml, "CParser", yaml.SafeLoader)(text)
+        parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         self.parser = parser
         try:
             self._next()
@@ -423,7 +423,12 @@ class _Composer:
         elif "mapping values are not allowed" in problem:
             problem, advice = "a key cannot stand here", "check the indentation, and put text that holds ': ' in quotes"
         elif "unexpected end of stream" in problem:
-            problem, advice = "the quotes are never closed", "close them"
+            problem, advice = "these quotes are never closed", "close them"
+            at = error.context_mark.index if error.context_mark else at
+        elif "scanning an a" in str(error.context):
+            problem, advice = "text cannot begin with * or &", "put it in quotes"
+        elif "nesting depth" in problem or "recursion" in problem:
+            return self.source.fatal(at, f"this is nested more than {MAX_DEPTH} deep")
         elif "could not find expected ':'" in problem or "did not find expected key" in problem:
             advice = "check the indentation, and that each key has a colon"
         else:
