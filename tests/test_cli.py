@@ -119,7 +119,7 @@ def test_plain_lines_tell_each_change_once(flow: Flow, played: Played, document:
 
 def test_a_further_attempt_is_told(flow: Flow, played: Played, document: str) -> None:
     played.pictures.insert(1, [Leaf("one", Phase.RUNNING, "retrying", attempts=2, started=100.0)])
-    assert "one running (attempt 2): retrying" in flow("run", document, "-p", "city=x").err
+    assert "one running (attempt 2, retrying)" in flow("run", document, "-p", "city=x").err
 
 
 def test_run_as_json_is_one_whole_update(flow: Flow, played: Played, document: str) -> None:
@@ -140,7 +140,7 @@ def test_a_failed_run_ends_with_1_and_shows_the_last_lines_of_the_failed_step(
     played.lines[:] = [LogLine("one", 1, f"line {number}") for number in range(30)] + [LogLine("two", 1, "other")]
     answer = flow("run", document, "-p", "city=Rome")
     assert answer.code == 1
-    assert "one failed: exit code 3" in answer.err
+    assert "one failed (exit-code): exit code 3" in answer.err
     assert "  line 29" in answer.err
     assert "  line 10" in answer.err
     assert "line 9\n" not in answer.err

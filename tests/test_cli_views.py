@@ -100,10 +100,20 @@ def test_plain_lines_say_phase_attempt_and_reason(capsys: pytest.CaptureFixture[
     plain.close()
     lines = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
     assert sorted(lines) == [
-        "a skipped: when",
-        "b failed (attempt 3): timeout: it ran longer than 5 s",
+        "a skipped (when)",
+        "b failed (attempt 3, timeout): it ran longer than 5 s",
         "b running",
     ]
+
+
+def test_what_ends_at_one_moment_ends_from_within(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("pub", "pub[0]", "pub[0]/a")
+    running = {name: StepState(Phase.RUNNING, started=5.0) for name in names}
+    ended = {name: StepState(Phase.SUCCEEDED, started=5.0, finished=6.0) for name in names}
+    plain = Plain()
+    plain.update(update(running), running)
+    plain.update(update(ended), ended)
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == [*names, *reversed(names)]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +133,7 @@ def test_time_spans(seconds: float, said: str) -> None:
 
 
 def test_why_says_the_last_line_of_a_message_and_the_exit_code() -> None:
-    assert text.why(StepState(Phase.FAILED, "exit-code", exit_code=3)) == "exit code 3"
+    assert text.why(StepState(Phase.FAILED, "exit-code", exit_code=3)) == "exit-code: exit code 3"
     assert (
         text.why(StepState(Phase.FAILED, "exit-code", "Traceback\n  x\nValueError: no\n"))
         == "exit-code: ValueError: no"

@@ -108,10 +108,7 @@ def tell_failures(backend: Backend, handle: RunHandle, steps: Mapping[str, StepS
     except FlowError as error:
         say(f"flow: the logs cannot be read: {error}")
     for name, lines in shown.items():
-        state = steps[name]
-        title = f"{name} {state.phase}"
-        reason = text.why(state)
-        say(f"\n{title}: {reason}" if reason else f"\n{title}")
+        say("\n" + text.state_line(name, steps[name]))
         for line in lines:
             say(f"  {text.log_text(line, prefix=False)}")
         if not lines:

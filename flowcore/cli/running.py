@@ -139,7 +139,7 @@ def finish(app: App, backend: Backend, update: Update) -> int:
     from flowcore.cli.follow import tell_failures
 
     tell_failures(backend, update.handle, update.steps)
-    say(("\n" if update.phase is not Phase.SUCCEEDED else "") + text.verdict(update, update.steps))
+    say(("\n" if update.phase is not Phase.SUCCEEDED else "") + text.verdict(update))
     if app.json:
         text.print_json(update.to_json())
     elif update.outputs:

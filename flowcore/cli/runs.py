@@ -57,7 +57,7 @@ def poll(ctx: click.Context, handle: RunHandle, since: str, logs: bool, choice: 
         click.echo(text.log_text(line, prefix=True))
     if update.steps:
         click.echo(text.step_table(update.steps, time.time()))
-    click.echo(text.verdict(update, update.steps))
+    click.echo(text.verdict(update))
 
 
 @click.command()

@@ -50,15 +50,20 @@ def span(started: float | None, finished: float | None, now: float | None = None
 
 def why(state: StepState) -> str:
     """The reason and the message of a step, as far as they say more than its phase."""
-    if state.reason is None and state.message is None:
-        return ""
-    reason = state.reason if state.reason != state.phase.value else None
-    message = state.message
-    if message and "\n" in message:
-        message = message.strip().splitlines()[-1] if message.strip() else None
-    if reason == "exit-code" and not message and state.exit_code is not None:
-        return f"exit code {state.exit_code}"
-    return ": ".join(part for part in (reason, message) if part)
+    return ": ".join(part for part in (reason_text(state), message_text(state)) if part)
+
+
+def reason_text(state: StepState) -> str:
+    """The reason, unless it is the phase again."""
+    return state.reason if state.reason is not None and state.reason != state.phase.value else ""
+
+
+def message_text(state: StepState) -> str:
+    """The last line of the message; the exit code where a step that failed by it has none."""
+    lines = (state.message or "").strip().splitlines()
+    if lines:
+        return lines[-1]
+    return f"exit code {state.exit_code}" if state.reason == "exit-code" and state.exit_code is not None else ""
 
 
 def attempt_text(state: StepState) -> str:
@@ -69,14 +74,17 @@ def attempt_text(state: StepState) -> str:
     return ", ".join(parts)
 
 
+def state_line(name: str, state: StepState) -> str:
+    """A step in one line: ``train[0] failed (attempt 2, timeout): it ran longer than 5 s``."""
+    facts = ", ".join(part for part in (attempt_text(state), reason_text(state)) if part)
+    line = f"{name} {state.phase}" + (f" ({facts})" if facts else "")
+    message = message_text(state)
+    return f"{line}: {message}" if message else line
+
+
 def change_line(name: str, state: StepState, at: float) -> str:
     """One plain line for one change: ``12:00:01 train[0] running``."""
-    line = f"{clock(at)} {name} {state.phase}"
-    attempt = attempt_text(state)
-    if attempt and not (state.phase.ended and state.attempts <= 1):
-        line += f" ({attempt})"
-    reason = why(state)
-    return f"{line}: {reason}" if reason else line
+    return f"{clock(at)} {state_line(name, state)}"
 
 
 def parent_of(name: str) -> str | None:
@@ -168,15 +176,12 @@ def outputs_text(outputs: Mapping[str, Json]) -> str:
     return "\n".join(lines)
 
 
-def verdict(update: Update, steps: Mapping[str, StepState]) -> str:
+def verdict(update: Update) -> str:
     """One sentence on how a run stands or ended."""
     took = span(update.started, update.finished)
     text = f"{update.workflow} {update.phase}" + (f" in {took}" if took and update.phase.ended else "")
     if update.phase in (Phase.FAILED, Phase.ERROR, Phase.CANCELLED):
-        reason = update.reason if update.reason != update.phase.value else None
-        said = ": ".join(part for part in (reason, update.message) if part)
-        if not said and update.phase is Phase.FAILED:
-            said = counts(steps[name] for name in leaves(steps))
+        said = update.message or (update.reason if update.reason != update.phase.value else None)
         if said:
             text += f": {said}"
     return text

@@ -69,11 +69,18 @@ class Plain:
                 when = state.finished if state.phase.ended else state.started
                 changed.append((when if when is not None else time.time(), name, state))
             self._seen[name] = mark
-        for at, name, state in sorted(changed, key=lambda entry: entry[0]):
+        for at, name, state in sorted(changed, key=_order):
             say(text.change_line(name, state, at))
 
     def close(self) -> None:
         """Every line is out already."""
+
+
+def _order(change: tuple[float, str, StepState]) -> tuple[float, int]:
+    """By time; at the same moment a group begins before what is in it, and ends after it."""
+    at, name, state = change
+    depth = text.depth_of(name)
+    return round(at, 3), -depth if state.phase.ended else depth
 
 
 class Live:
