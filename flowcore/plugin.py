@@ -46,7 +46,7 @@ from flowcore.model import (
     Volume,
     Workflow,
 )
-from flowcore.names import NameRule, Names, mangle, run_id
+from flowcore.names import DNS_LABEL, DNS_LABEL_1035, NameRule, Names, mangle, run_id
 from flowcore.runs import Leaf, LogLine, Phase, Reason, Rendered, RunHandle, RunSummary, Snapshot
 from flowcore.shim import BAD_OUTPUT, function_arguments, function_script, step_shim, step_words
 from flowcore.syntax import Binary, Expr, Get, Json, ListOf, Literal, Not, Ref, Template, Text, Value
@@ -57,6 +57,8 @@ __all__ = [
     "BAD_OUTPUT",
     "CAPABILITIES",
     "CONTRACT",
+    "DNS_LABEL",
+    "DNS_LABEL_1035",
     "MISSING",
     "Backoff",
     "Binary",

@@ -6,7 +6,7 @@ flow run examples/features/clean_up.py
 import flowcore as flow
 
 
-@flow.step(retry=flow.Retry(limit=2, backoff=flow.Backoff(initial=0.1, factor=2)), timeout="1m")
+@flow.step(retry=flow.Retry(limit=2, backoff=flow.Backoff(initial="100ms", factor=2)), timeout="1m")
 def flaky() -> int:
     import os
 
