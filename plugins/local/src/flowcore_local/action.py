@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from flowcore.expressions import EvaluationError, resolve, resolve_text
 from flowcore.model import ConfigMapKey, Container, Python, Script, SecretKey, Step
@@ -89,7 +88,7 @@ def describe(unit: Unit, seq: int, folder: str, find: Lookup, setting: Setting) 
 def memory_limit(step: Step) -> int | None:
     """Bytes of memory that a step may use."""
     text = step.resources.get("memory")
-    return int(Decimal(parse_quantity(text))) if text is not None else None
+    return int(parse_quantity(text)) if text is not None else None
 
 
 def _working_folder(step: Step, work: str) -> str:
@@ -136,11 +135,19 @@ def _argv(unit: Unit, folder: str, lookup: Lookup, setting: Setting) -> tuple[st
         file = _shared_file(setting.files, action.source)
         return (*action.interpreter, file, *(resolve_text(text, lookup) for text in action.args))
     if isinstance(action, Python):
-        args = {name: resolve(value, lookup) for name, value in action.args.items()}
+        args: dict[str, Any] = {name: resolve(value, lookup) for name, value in action.args.items()}
         file = f"{folder}/function.py"
-        _write(file, function_script(evolve(action, args=args), unit.step.outputs, unit.origin), 0o600)
+        _write(
+            file, function_script(Python(action.function, action.source, args), unit.step.outputs, unit.origin), 0o600
+        )
         return (setting.python, file)
     raise CannotStart(f"a {type(action).__name__.lower()} cannot run as a process")
+
+
+def function_program(unit: Unit, action: Python, lookup: Lookup) -> str:
+    """The program that calls a Python step's function, its args in place."""
+    args: dict[str, Any] = {name: resolve(value, lookup) for name, value in action.args.items()}
+    return function_script(Python(action.function, action.source, args), unit.step.outputs, unit.origin)
 
 
 def _shared_file(folder: str, text: str) -> str:

@@ -19,7 +19,7 @@ from flowcore.hookspecs import CONTRACT, hookimpl
 from flowcore.names import run_id
 from flowcore.runs import Phase, Rendered, RunHandle, RunSummary, Snapshot
 from flowcore.syntax import Json
-from flowcore_local.options import Options
+from flowcore_local.options import Options as _Options
 from flowcore_local.outputs import OUTPUT_BYTES
 from flowcore_local.places import Home, RunFolder
 
@@ -34,12 +34,12 @@ class LocalBackend:
     """Runs the steps of a workflow as processes of this machine."""
 
     contract: ClassVar[int] = CONTRACT
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = _Options
     name: ClassVar[str] = "local"
     launcher: ClassVar[str] = "flowcore_local.process:ProcessLauncher"
     """Where the supervisor finds the class that runs attempts."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: _Options) -> None:
         if sys.platform == "win32":
             raise UsageError("the backend local needs Linux or macOS; on Windows, run flowcore inside WSL")
         self.options = options
@@ -77,7 +77,7 @@ class LocalBackend:
             text=write_yaml({key: value for key, value in document.items() if key != "x-outline"}),
             objects=(document,),
             digest=hashlib.sha256(canonical.encode("ascii")).hexdigest(),
-            notes=tuple([*notes(workflow), *self._debug_notes()]),
+            notes=(*notes(workflow), *self._debug_notes()),
         )
 
     def _debug_notes(self) -> list[str]:

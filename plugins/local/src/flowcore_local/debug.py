@@ -19,10 +19,9 @@ from typing import Any
 from attrs import evolve
 
 from flowcore.document import from_json
-from flowcore.expressions import EvaluationError, resolve
+from flowcore.expressions import EvaluationError
 from flowcore.model import Nested, Python, Step, Workflow
 from flowcore.runs import Phase
-from flowcore.shim import function_script
 from flowcore_local import private
 from flowcore_local.action import Setting, describe
 from flowcore_local.cache import Cache
@@ -117,8 +116,10 @@ def _attempt(scheduler: Scheduler, unit: Unit, seq: int, folder: RunFolder, sett
         action = unit.step.action
         if isinstance(action, Python):
             find = scheduler.lookup(unit)
-            args = {name: resolve(value, find) for name, value in action.args.items()}
-            code = _call(function_script(evolve(action, args=args), unit.step.outputs, unit.origin), launch)
+            args: dict[str, Any] = {name: resolve(value, find) for name, value in action.args.items()}
+            code = _call(
+                function_script(Python(action.function, action.source, args), unit.step.outputs, unit.origin), launch
+            )
         else:
             find_program(launch.argv[0], launch.env.get("PATH", ""), launch.work)
             code = _child(launch, unit.step.stdout)

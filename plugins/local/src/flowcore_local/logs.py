@@ -6,7 +6,7 @@ import json
 from typing import Final
 from typing import Literal as OneOf
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from flowcore.errors import UsageError
 from flowcore.runs import LogLine
@@ -24,7 +24,7 @@ class Position:
     """How far logs were given: all attempts up to ``seq``, but for those in ``open``, given to these offsets."""
 
     seq: int = 0
-    open: dict[int, tuple[int, int]] = {}
+    open: dict[int, tuple[int, int]] = Factory(dict)
 
     def text(self) -> str:
         return json.dumps([self.seq, [[seq, *places] for seq, places in self.open.items()]], separators=(",", ":"))
@@ -43,7 +43,7 @@ class Position:
 def read(store: Store, folder: RunFolder, start: Position) -> tuple[list[LogLine], Position, bool]:
     """Lines that came since ``start``, at most 1 MiB; the new position; and whether there is more at once."""
     lines: list[LogLine] = []
-    open: dict[int, tuple[int, int]] = {}
+    open: dict[int, tuple[int, int]] = Factory(dict)
     budget = UPDATE_BYTES
     more = False
     waiting = sorted(start.open)
@@ -98,13 +98,12 @@ def _stream(
     if budget <= 0:
         return start, True, budget
     try:
-        file = open(path, "rb")
+        with open(path, "rb") as file:
+            file.seek(start)
+            # One line more than the budget, so that there is always progress.
+            data = file.read(budget + LINE_BYTES)
     except OSError:
         return start, False, budget
-    with file:
-        file.seek(start)
-        # One line more than the budget, so that there is always progress.
-        data = file.read(budget + LINE_BYTES)
     # What comes after the recorded end of an attempt is from processes that it left behind.
     if record.ended:
         data = data[: written - start]

@@ -12,40 +12,17 @@ from attrs import frozen
 from flowcore.errors import GoneError, UsageError
 
 NETWORK: Final = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "smb2",
-        "ncpfs",
-        "afs",
-        "afpfs",
-        "webdav",
-        "ceph",
-        "fuse.ceph",
-        "glusterfs",
-        "fuse.glusterfs",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "fuse.sshfs",
-        "fuse.s3fs",
-        "fuse.rclone",
-        "fuse.gcsfuse",
-        "9p",
-        "orangefs",
-        "pvfs2",
-        "ocfs2",
-        "gfs2",
-    ]
+    (
+        *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "afpfs", "webdav", "ceph", "fuse.ceph"),
+        *("glusterfs", "fuse.glusterfs", "lustre", "gpfs", "beegfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"),
+        *("fuse.gcsfuse", "9p", "orangefs", "pvfs2", "ocfs2", "gfs2"),
+    )
 )
 """File systems on which locks or SQLite's shared memory cannot be trusted."""
 
 
 def data_folder(option: str = "") -> Path:
-    """The user's data folder: the option, ``$FLOWCORE_HOME``, ``$XDG_DATA_HOME/flowcore``, ``~/.local/share/flowcore``."""
+    """The user's data folder: the option, ``$FLOWCORE_HOME``, else ``flowcore`` in the folder for data (XDG)."""
     if option:
         return Path(option).expanduser().absolute()
     own = os.environ.get("FLOWCORE_HOME")

@@ -75,7 +75,7 @@ class ProcessLauncher:
                 ],
                 setsigmask=[],
                 setsigdef=_SIGNALS,
-                **_NEW_SESSION,  # type: ignore[arg-type]
+                **_NEW_SESSION,
             )
         except OSError as error:
             if error.errno == errno.E2BIG:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 from typing import Literal as OneOf
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from flowcore.check import effective_fail_fast, effective_needs
 from flowcore.expressions import EvaluationError, evaluate, references, resolve, resolve_text
@@ -57,7 +57,7 @@ class Outcome:
     reason: Reason | None = None
     message: str | None = None
     exit_code: int | None = None
-    outputs: Mapping[str, Json] = {}
+    outputs: Mapping[str, Json] = Factory(dict)
 
 
 @frozen
@@ -236,9 +236,7 @@ def _all_references(step: Step) -> Iterator[Ref]:
         values.append(step.foreach)
     if step.image is not None:
         values.append(step.image)
-    for value in step.env.values():
-        if not isinstance(value, (SecretKey, ConfigMapKey)):
-            values.append(value)
+    values.extend(text for text in step.env.values() if not isinstance(text, (SecretKey, ConfigMapKey)))
     if step.cache is not None:
         values.append(step.cache.key)
     action = step.action

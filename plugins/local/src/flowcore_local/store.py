@@ -142,7 +142,8 @@ class Store:
             "SELECT id, name, digest, backend, outline, ttl, created, started, finished, cancel, timed_out, done,"
             " phase, error FROM run"
         ).fetchone()
-        return RunRecord(*row[:10], bool(row[10]), bool(row[11]), Phase(row[12]), row[13])
+        values: list[Any] = [*row[:10], bool(row[10]), bool(row[11]), Phase(row[12]), row[13]]
+        return RunRecord(*values)
 
     def document(self) -> str:
         return str(self._db.execute("SELECT document FROM run").fetchone()[0])
@@ -306,4 +307,4 @@ class Store:
             f"SELECT seq, origin, number, iteration, began, stop, ended, out_bytes, err_bytes FROM attempt {where}",
             values,
         )
-        return [AttemptRecord(*row[:6], bool(row[6]), row[7], row[8]) for row in rows]
+        return [AttemptRecord(*row) for row in rows]
