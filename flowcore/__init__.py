@@ -10,38 +10,64 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "Backend": "backend",
-    "cancel": "backend",
-    "check": "backend",
-    "load": "backend",
-    "logs": "backend",
-    "poll": "backend",
-    "render": "backend",
-    "run": "backend",
-    "submit": "backend",
-    "wait": "backend",
-    "FlowError": "errors",
-    "GoneError": "errors",
-    "PluginError": "errors",
-    "Problem": "errors",
-    "RefusedError": "errors",
-    "UnreachableError": "errors",
-    "UsageError": "errors",
-    "WorkflowError": "errors",
-    "LogLine": "runs",
-    "Phase": "runs",
-    "Rendered": "runs",
-    "RunHandle": "runs",
-    "StepState": "runs",
-    "Update": "runs",
-    "Workflow": "model",
-    "hookimpl": "hookspecs",
+_NAMES = {
+    "authoring": "Backoff Cache Expression Mount Output Param Repeat Retry StepFunction StepResult Volume WorkflowFunction config_map configure container expr item iteration main manifest nested on_exit own param python run script secret step when workflow workflow_name",
+    "backend": "Backend cancel check load logs poll render submit wait",
+    "errors": "FlowError GoneError PluginError Problem RefusedError UnreachableError UsageError WorkflowError",
+    "hookspecs": "hookimpl",
+    "model": "Workflow",
+    "runs": "LogLine Phase Rendered RunHandle StepState Update",
 }
-"""The module of each public name."""
+"""The public names, by the module that they come from."""
+
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 if TYPE_CHECKING:
-    from flowcore.backend import Backend, cancel, check, load, logs, poll, render, run, submit, wait
+    from flowcore.authoring import (
+        Backoff,
+        Cache,
+        Expression,
+        Mount,
+        Output,
+        Param,
+        Repeat,
+        Retry,
+        StepFunction,
+        StepResult,
+        Volume,
+        WorkflowFunction,
+        config_map,
+        configure,
+        container,
+        expr,
+        item,
+        iteration,
+        main,
+        manifest,
+        nested,
+        on_exit,
+        own,
+        param,
+        python,
+        run,
+        script,
+        secret,
+        step,
+        when,
+        workflow,
+        workflow_name,
+    )
+    from flowcore.backend import (
+        Backend,
+        cancel,
+        check,
+        load,
+        logs,
+        poll,
+        render,
+        submit,
+        wait,
+    )
     from flowcore.errors import (
         FlowError,
         GoneError,
@@ -52,9 +78,20 @@ if TYPE_CHECKING:
         UsageError,
         WorkflowError,
     )
-    from flowcore.hookspecs import hookimpl
-    from flowcore.model import Workflow
-    from flowcore.runs import LogLine, Phase, Rendered, RunHandle, StepState, Update
+    from flowcore.hookspecs import (
+        hookimpl,
+    )
+    from flowcore.model import (
+        Workflow,
+    )
+    from flowcore.runs import (
+        LogLine,
+        Phase,
+        Rendered,
+        RunHandle,
+        StepState,
+        Update,
+    )
 
 
 def __getattr__(name: str) -> Any:
@@ -72,29 +109,61 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Backend",
+    "Backoff",
+    "Cache",
+    "Expression",
     "FlowError",
     "GoneError",
     "LogLine",
+    "Mount",
+    "Output",
+    "Param",
     "Phase",
     "PluginError",
     "Problem",
     "RefusedError",
     "Rendered",
+    "Repeat",
+    "Retry",
     "RunHandle",
+    "StepFunction",
+    "StepResult",
     "StepState",
     "UnreachableError",
     "Update",
     "UsageError",
+    "Volume",
     "Workflow",
     "WorkflowError",
+    "WorkflowFunction",
+    "__version__",
     "cancel",
     "check",
+    "config_map",
+    "configure",
+    "container",
+    "expr",
     "hookimpl",
+    "item",
+    "iteration",
     "load",
     "logs",
+    "main",
+    "manifest",
+    "nested",
+    "on_exit",
+    "own",
+    "param",
     "poll",
+    "python",
     "render",
     "run",
+    "script",
+    "secret",
+    "step",
     "submit",
     "wait",
+    "when",
+    "workflow",
+    "workflow_name",
 ]
