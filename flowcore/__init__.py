@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _NAMES = {
-    "authoring": "Backoff Cache Expression Mount Output Param Repeat Retry StepFunction StepResult Volume WorkflowFunction config_map configure container expr item iteration main manifest nested on_exit own param python run script secret step when workflow workflow_name",
+    "authoring": (
+        "Backoff Cache Expression Mount Output Param Repeat Retry StepFunction StepResult Volume "
+        "WorkflowFunction config_map configure container expr item iteration main manifest nested on_exit own "
+        "param python run script secret step when workflow workflow_name"
+    ),
     "backend": "Backend cancel check load logs poll render submit wait",
     "errors": "FlowError GoneError PluginError Problem RefusedError UnreachableError UsageError WorkflowError",
     "hookspecs": "hookimpl",
