@@ -115,11 +115,7 @@ def _attempt(scheduler: Scheduler, unit: Unit, seq: int, folder: RunFolder, sett
         launch = describe(unit, seq, place, scheduler.lookup(unit), setting)
         action = unit.step.action
         if isinstance(action, Python):
-            find = scheduler.lookup(unit)
-            args: dict[str, Any] = {name: resolve(value, find) for name, value in action.args.items()}
-            code = _call(
-                function_script(Python(action.function, action.source, args), unit.step.outputs, unit.origin), launch
-            )
+            code = _call(function_program(unit, action, scheduler.lookup(unit)), launch)
         else:
             find_program(launch.argv[0], launch.env.get("PATH", ""), launch.work)
             code = _child(launch, unit.step.stdout)
