@@ -36,7 +36,8 @@ def unroll_repeats(workflow: Workflow, capabilities: frozenset[str]) -> Workflow
     """Unroll every repeat of the workflow's own steps. One that cannot be said in plain steps stays."""
     if "outputs" not in capabilities:
         return workflow
-    for name, step in list(workflow.steps.items()):
+    for name in list(workflow.steps):
+        step = workflow.steps[name]  # as the passes over the steps before it have left it
         if step.repeat is None:
             continue
         try:

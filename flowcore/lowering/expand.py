@@ -15,7 +15,8 @@ from flowcore.syntax import Expr, Ref, Template, Value
 
 def expand_foreach(workflow: Workflow, nested_only: bool = False) -> Workflow:
     """Expand every static foreach of the workflow's own steps. One that cannot be said in plain steps stays."""
-    for name, step in list(workflow.steps.items()):
+    for name in list(workflow.steps):
+        step = workflow.steps[name]  # as the passes over the steps before it have left it
         if step.foreach is MISSING or (nested_only and not isinstance(step.action, Nested)):
             continue
         try:

@@ -23,7 +23,8 @@ def inline_nested(workflow: Workflow, capabilities: frozenset[str]) -> Workflow:
         workflow = expand_foreach(workflow, nested_only=True)
     if "nested" in capabilities:
         return workflow
-    for name, step in list(workflow.steps.items()):
+    for name in list(workflow.steps):
+        step = workflow.steps[name]  # as the passes over the steps before it have left it
         if not isinstance(step.action, Nested) or step.foreach is not MISSING:
             continue
         try:

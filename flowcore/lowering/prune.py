@@ -22,14 +22,27 @@ def never_steps(steps: Mapping[str, Step]) -> dict[str, Never]:
     output of one that has no default.
     """
     never: dict[str, Never] = {}
-    pending = dict(steps)
-    while True:
-        found = {name: known for name, step in pending.items() if (known := _never(step, steps, never))}
-        if not found:
-            return never
-        never.update(found)
-        for name in found:
-            del pending[name]
+    for name in _in_order(steps):
+        known = _never(steps[name], steps, never)
+        if known is not None:
+            never[name] = known
+    return {name: never[name] for name in steps if name in never}
+
+
+def _in_order(steps: Mapping[str, Step]) -> list[str]:
+    """The names with every step behind those it needs, since what became of those is decided before it (S4)."""
+    waits = {name: sum(other in steps for other in effective_needs(step)) for name, step in steps.items()}
+    behind: dict[str, list[str]] = {}
+    for name, step in steps.items():
+        for other in effective_needs(step):
+            behind.setdefault(other, []).append(name)
+    order = [name for name, count in waits.items() if not count]
+    for name in order:
+        for after in behind.get(name, ()):
+            waits[after] -= 1
+            if not waits[after]:
+                order.append(after)
+    return order
 
 
 def _never(step: Step, steps: Mapping[str, Step], never: Mapping[str, Never]) -> Never | None:
