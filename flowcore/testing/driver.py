@@ -166,7 +166,7 @@ class Observed:
                 f"  {name}: {state.phase} ({state.reason}) attempts={state.attempts} iteration={state.iteration}"
                 f" exit_code={state.exit_code} outputs={_short(dict(state.outputs))} {state.message or ''}"
             )
-        rows.extend(f"  log {line.step}#{line.attempt} {line.stream}: {_short(line.line)}" for line in self.logs[:200])
+        rows.extend(f"  log {line.step}#{line.attempt} {line.stream}: {_short(line.line)}" for line in self.logs[:20])
         return "\n".join(rows)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pytest
 
@@ -72,26 +72,25 @@ class BackendSuite:
             found[name] = places
         return {"secrets": found}
 
-    @pytest.fixture(scope="class")
-    def driver(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Driver:
-        """The driver of the class's backend."""
-        suite = request.cls()
-        backend = suite.make_backend(tmp_path_factory.mktemp("suite"))
-        return Driver(backend, suite.deadline, suite.interval, suite.clock)
+    @pytest.fixture
+    def ahead(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ahead:
+        """Runs the class's scenarios ahead of their tests; one for the whole class."""
+        owner = request.node.getparent(pytest.Class)
+        if _AHEAD not in owner.stash:
+            owner.stash[_AHEAD] = self._make_ahead(request, tmp_path_factory.mktemp("suite"))
+            owner.addfinalizer(owner.stash[_AHEAD].close)
+        return owner.stash[_AHEAD]
 
-    @pytest.fixture(scope="class")
-    def ahead(self, request: pytest.FixtureRequest, driver: Driver) -> Iterator[Ahead]:
-        """Runs the class's scenarios ahead of their tests."""
-        workers = 1 if os.environ.get("PYTEST_XDIST_WORKER") else request.cls.concurrency
+    def _make_ahead(self, request: pytest.FixtureRequest, folder: Path) -> Ahead:
+        driver = Driver(self.make_backend(folder), self.deadline, self.interval, self.clock)
+        workers = 1 if os.environ.get("PYTEST_XDIST_WORKER") else self.concurrency
         chosen = [
             scenario
             for item in request.session.items
             if isinstance(item, pytest.Function) and item.cls is request.cls and hasattr(item, "callspec")
             if isinstance(scenario := item.callspec.params.get("scenario"), Scenario)
         ]
-        pool = Ahead(driver, chosen, workers, request.cls.refused)
-        yield pool
-        pool.close()
+        return Ahead(driver, chosen, workers, self.refused)
 
     @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
     def test_scenario(self, scenario: Scenario, ahead: Ahead) -> None:
@@ -140,6 +139,9 @@ class Ahead:
     def close(self) -> None:
         """Forget what has not started."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+_AHEAD: Final = pytest.StashKey[Ahead]()
 
 
 def all_secrets() -> dict[str, dict[str, str]]:
