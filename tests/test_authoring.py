@@ -464,6 +464,13 @@ class TestRuleFiveNames:
 
         assert list(traced(use).steps) == ["nothing", "nothing-2", "last", "nothing-3", "nothing-4", "train"]
 
+    def test_many_calls(self):
+        def use() -> None:
+            for _ in range(2000):
+                train(1)
+
+        assert list(traced(use).steps)[-1] == "train-2000"
+
     def test_a_name_of_dashes_counts_as_taken(self):
         def use() -> None:
             flow.script("a-b", "true")
@@ -597,6 +604,23 @@ class TestRuleSixTypes:
             "unannotated": {"result": Output(ANY)},
             "train": {"result": Output(NUMBER)},
         }
+
+    def test_descriptions_of_results(self):
+        def scored() -> Annotated[float, "how good"]:
+            return 1.0
+
+        def filed() -> Annotated[Path, "what is left"]:
+            from pathlib import Path
+
+            return Path()
+
+        def use() -> None:
+            flow.step(scored)()
+            flow.step(filed)()
+
+        steps = traced(use).steps
+        assert steps["scored"].outputs == {"result": Output(NUMBER, description="how good")}
+        assert steps["filed"].outputs == {"result": Output(artifact=True, description="what is left")}
 
     def test_outputs_by_field(self):
         def use() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -166,6 +167,7 @@ def test_main_hands_the_workflow_to_the_command_line(write, monkeypatch):
 
 def test_a_program_has_the_command_line(write):
     path = write(ONE + '\nif __name__ == "__main__":\n    flow.main(first)\n')
-    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, timeout=60)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, path, "--help"], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     assert "render" in done.stdout

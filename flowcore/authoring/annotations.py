@@ -116,6 +116,8 @@ def type_of_value(value: Json) -> Type:
 def is_path(annotation: object, scope: Scope) -> bool:
     """Whether an annotation means a file or folder."""
     found = scope.read(annotation)
+    if typing.get_origin(found) is typing.Annotated:
+        return is_path(typing.get_args(found)[0], scope)
     return isinstance(found, type) and issubclass(found, pathlib.PurePath)
 
 
@@ -169,7 +171,7 @@ def _fields(found: object) -> dict[str, Any] | None:
 
 def _output(annotation: object, what: str, scope: Scope) -> Output:
     if is_path(annotation, scope):
-        return Output(artifact=True)
+        return Output(artifact=True, description=description_of(annotation, scope))
     found = type_of(annotation, scope)
     if found is None:
         raise _unknown(annotation, f"{what} of {scope.name}", scope)

@@ -49,7 +49,7 @@ class Configurable:
         before = self._given.get("when")
         if before is not None:
             found = Binary("&&", condition(before), found)
-        return self.options(when=Expression(found))
+        return self.options(when=Expression(found, current()))
 
     def foreach(self: Self, items: Any) -> Self:
         """The same, run for each item of a list, which the arguments know as ``flow.item``."""

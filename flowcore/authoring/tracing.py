@@ -50,6 +50,7 @@ class Trace:
     _token: str = field(factory=lambda: secrets.token_hex(8))
     _marked: list[Expr] = Factory(list)
     _taken: set[str] = Factory(set)
+    _numbers: dict[str, int] = Factory(dict)
     _reset: Token[Trace | None] | None = None
 
     def __enter__(self) -> Trace:
@@ -105,11 +106,12 @@ class Trace:
 
     def free_name(self, wanted: str) -> str:
         """``wanted``, or ``wanted-2`` and so on if a step has that name already."""
-        name, number = wanted, 1
+        name, number = wanted, self._numbers.get(wanted, 1)
         while name.replace("_", "-") in self._taken:
             number += 1
             suffix = f"-{number}"
             name = wanted[: 63 - len(suffix)] + suffix
+        self._numbers[wanted] = number
         return name
 
     def add(self, name: str, step: Step, place: str | None) -> None:
