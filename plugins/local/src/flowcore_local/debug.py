@@ -23,7 +23,7 @@ from flowcore.expressions import EvaluationError
 from flowcore.model import Nested, Python, Step, Workflow
 from flowcore.runs import Phase
 from flowcore_local import private
-from flowcore_local.action import Setting, describe
+from flowcore_local.action import Setting, describe, function_program
 from flowcore_local.cache import Cache
 from flowcore_local.engine import RunMemory, exit_message
 from flowcore_local.launcher import CannotStart, Launch
