@@ -131,7 +131,7 @@ class Config:
         settings = self._settings(chosen, name)
         settings.update(self.options)
         for key, value in (options or {}).items():
-            settings[_key(key)] = Setting(value, f"option {key}")
+            settings[_key(key)] = Setting(value, "")
         return Profile(name, chosen, {key: setting.value for key, setting in settings.items()}, settings)
 
     def _profile_backend(self, name: str, place: str) -> str | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from flowcore.cli import text
 from flowcore.cli.app import app_of, say
 from flowcore.cli.options import Choice, backend_options, common, load, load_params, params_option
 from flowcore.errors import FlowError, Problem, WorkflowError, path_text
+
+if TYPE_CHECKING:
+    from flowcore.backend import Backend
 
 
 @click.command()
@@ -24,7 +29,8 @@ def lint(
 
     With -b or --profile it also says what that backend cannot do. Nothing is printed for a workflow that is right.
     """
-    found = {name or app_of(ctx).program: _problems(name, param, choice, validate) for name in files or ("",)}
+    backend = choice.select() if choice.backend or choice.profile or validate else None
+    found = {name or app_of(ctx).program: _problems(name, param, backend, validate) for name in files or ("",)}
     if app_of(ctx).json:
         text.print_json(
             [
@@ -41,15 +47,14 @@ def lint(
     return 2 if any(found.values()) else 0
 
 
-def _problems(file: str, param: tuple[str, ...], choice: Choice, validate: bool) -> list[Problem]:
+def _problems(file: str, param: tuple[str, ...], backend: Backend | None, validate: bool) -> list[Problem]:
     from flowcore.check import check
 
     try:
         workflow = load(file or None)
         problems = check(workflow)
-        if problems or not (choice.backend or choice.profile or validate):
+        if problems or backend is None:
             return problems
-        backend = choice.select()
         rendered = backend.render(workflow, load_params(workflow, param))
         if validate:
             backend.validate(rendered)

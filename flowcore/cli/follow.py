@@ -103,8 +103,12 @@ def tell_failures(backend: Backend, handle: RunHandle, steps: Mapping[str, StepS
     shown: dict[str, deque[LogLine]] = {name: deque(maxlen=LAST_LINES) for name in failed[:SHOWN_STEPS]}
     try:
         for line in backend.logs(handle, step=failed[0] if len(shown) == 1 else None):
-            if line.step in shown:
-                shown[line.step].append(line)
+            lines = shown.get(line.step)
+            if lines is None:
+                continue
+            if lines and lines[-1].attempt != line.attempt:
+                lines.clear()  # what the last attempt wrote is what explains the end
+            lines.append(line)
     except FlowError as error:
         say(f"flow: the logs cannot be read: {error}")
     for name, lines in shown.items():

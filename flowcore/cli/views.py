@@ -137,11 +137,13 @@ def picture(update: Update, steps: Mapping[str, StepState], now: float, room: in
                     if len(of_phase) > NAMED:
                         line.append(f" and {len(of_phase) - NAMED} more", style="default")
                 lines.append(line)
-    total = Text(no_wrap=True, overflow="ellipsis")
-    total.append(update.workflow, style="bold")
-    total.append(f" {update.phase}", style=STYLES[update.phase][1])
-    total.append(f" {text.span(update.started, update.finished, now)}")
-    return [*lines, total]
+    if not update.done:  # the end has a sentence of its own
+        total = Text(no_wrap=True, overflow="ellipsis")
+        total.append(update.workflow, style="bold")
+        total.append(f" {update.phase}", style=STYLES[update.phase][1])
+        total.append(f" {text.span(update.started, update.finished, now)}")
+        lines.append(total)
+    return lines
 
 
 def _line(state: StepState, name: str, now: float) -> Text:
