@@ -1,8 +1,8 @@
-"""How much longer than a bare interpreter ``import flowcore`` and ``flow --help`` take.
+"""How much longer than a bare interpreter ``import flowcore``, its Python front end and ``flow --help`` take.
 
     python benchmarks/startup.py [--rounds 20]
 
-The three are run in turns, so that a busy machine slows all of them; the fastest round of each counts.
+They are run in turns, so that a busy machine slows them all; the fastest round of each counts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
     "import flowcore": [sys.executable, "-c", "import flowcore"],
+    "flowcore.step": [sys.executable, "-c", "import flowcore; flowcore.step"],
     "flow --help": [
         sys.executable,
         "-c",
