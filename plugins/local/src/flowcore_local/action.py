@@ -38,16 +38,16 @@ class Setting:
     sources: Sources
 
 
-def describe(unit: Unit, seq: int, folder: str, find: Lookup, setting: Setting) -> Launch:
-    """The attempt of a unit, its files written.
+def describe(unit: Unit, seq: int, bay: str, streams: str, find: Lookup, setting: Setting) -> Launch:
+    """The attempt of a unit in a bay, its files written; its streams go to ``streams`` with ``.out`` and ``.err``.
 
     Raises:
         EvaluationError: if a value cannot be made.
         CannotStart: if the step is one that cannot run here.
     """
     step = unit.step
-    outputs = f"{folder}/out"
-    work = f"{folder}/work"
+    outputs = f"{bay}/out"
+    work = f"{bay}/work"
 
     def lookup(ref: Ref) -> Json:
         if ref.kind == "own":
@@ -57,15 +57,13 @@ def describe(unit: Unit, seq: int, folder: str, find: Lookup, setting: Setting) 
         except MissingOutput as error:
             raise EvaluationError(f"steps.{error} has no value") from None
 
-    for place in (folder, work, outputs):
-        os.mkdir(place, 0o700)
     env = dict(setting.sources.env)
     env.update(_environment(unit, lookup, setting.sources))
     env["FLOW_RUN"] = setting.run_id
     env["FLOW_STEP"] = unit.origin
     env["FLOW_ATTEMPT"] = str(unit.attempts)
     env["FLOW_OUTPUTS"] = outputs
-    argv = _argv(unit, folder, lookup, setting)
+    argv = _argv(unit, bay, lookup, setting)
     for word in (*argv, *env.values()):
         if "\0" in word:
             raise CannotStart("an argument or environment value holds a NUL character, which no process can be given")
@@ -76,11 +74,11 @@ def describe(unit: Unit, seq: int, folder: str, find: Lookup, setting: Setting) 
         image=resolve_text(step.image, lookup) if step.image is not None else None,
         argv=argv,
         env=env,
-        folder=folder,
+        folder=bay,
         work=_working_folder(step, work),
         outputs=outputs,
-        stdout=f"{folder}/stdout",
-        stderr=f"{folder}/stderr",
+        stdout=f"{streams}.out",
+        stderr=f"{streams}.err",
         memory=memory_limit(step),
     )
 
@@ -127,7 +125,7 @@ def _key(table: Mapping[str, Mapping[str, str]], kind: str, name: str, key: str)
         raise CannotStart(f"there is no {kind} {name} with a key {key}", "secret") from None
 
 
-def _argv(unit: Unit, folder: str, lookup: Lookup, setting: Setting) -> tuple[str, ...]:
+def _argv(unit: Unit, bay: str, lookup: Lookup, setting: Setting) -> tuple[str, ...]:
     action: Any = unit.step.action
     if isinstance(action, Container):
         return tuple(resolve_text(text, lookup) for text in (*(action.command or ()), *action.args))
@@ -136,7 +134,7 @@ def _argv(unit: Unit, folder: str, lookup: Lookup, setting: Setting) -> tuple[st
         return (*action.interpreter, file, *(resolve_text(text, lookup) for text in action.args))
     if isinstance(action, Python):
         args: dict[str, Any] = {name: resolve(value, lookup) for name, value in action.args.items()}
-        file = f"{folder}/function.py"
+        file = f"{bay}/function.py"
         _write(
             file, function_script(Python(action.function, action.source, args), unit.step.outputs, unit.origin), 0o600
         )

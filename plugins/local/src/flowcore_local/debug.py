@@ -24,6 +24,7 @@ from flowcore.model import Nested, Python, Step, Workflow
 from flowcore.runs import Phase
 from flowcore_local import private
 from flowcore_local.action import Setting, describe, function_program
+from flowcore_local.bays import Bays
 from flowcore_local.cache import Cache
 from flowcore_local.engine import RunMemory, exit_message
 from flowcore_local.launcher import CannotStart, Launch
@@ -78,6 +79,7 @@ def _patient(step: Step) -> Step:
 def _run(scheduler: Scheduler, store: Store, folder: RunFolder, setting: Setting) -> None:
     started = time.time()
     seq = 0
+    bays = Bays(folder.bays)
     with store.writing():
         store.start_run(started)
         scheduler.begin(started)
@@ -97,22 +99,27 @@ def _run(scheduler: Scheduler, store: Store, folder: RunFolder, setting: Setting
         unit = taken[0]
         seq += 1
         with store.writing():
-            store.intend([(seq, unit.origin, unit.attempts, unit.iteration, time.time())])
-        outcome = _attempt(scheduler, unit, seq, folder, setting)
+            store.intend([(seq, unit.origin, 0, unit.attempts, time.time())])
+        bay = bays.take()
+        outcome = _attempt(scheduler, unit, seq, bays.path(bay), folder.attempt(seq), setting)
         with store.writing():
             store.attempts_ended([(0, 0, seq)])
             scheduler.ended(unit, outcome, time.time())
+        bays.give_back(bay)
     with store.writing():
         bad = scheduler.top.failed or (scheduler.exit is not None and scheduler.exit.failed)
         store.finish(Phase.FAILED if bad else Phase.SUCCEEDED, time.time())
 
 
-def _attempt(scheduler: Scheduler, unit: Unit, seq: int, folder: RunFolder, setting: Setting) -> Outcome:
-    place = folder.attempt(seq)
-    os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)
+def _attempt(
+    scheduler: Scheduler, unit: Unit, seq: int, folder: RunFolder, bays: Bays, bay: int, setting: Setting
+) -> Outcome:
+    streams = folder.attempt(seq)
+    os.makedirs(os.path.dirname(streams), 0o700, exist_ok=True)
+    place = bays.path(bay)
     print(f"-- {unit.origin}", file=sys.stderr)
     try:
-        launch = describe(unit, seq, place, scheduler.lookup(unit), setting)
+        launch = describe(unit, seq, place, streams, scheduler.lookup(unit), setting)
         action = unit.step.action
         if isinstance(action, Python):
             code = _call(function_program(unit, action, scheduler.lookup(unit)), launch)
@@ -126,7 +133,7 @@ def _attempt(scheduler: Scheduler, unit: Unit, seq: int, folder: RunFolder, sett
     if code != 0:
         return Outcome(Phase.FAILED, "exit-code", exit_message(code), code)
     try:
-        outputs = collect(unit.step.outputs, launch.outputs, unit.step.stdout, launch.stdout)
+        outputs = collect(unit.step.outputs, launch.outputs, unit.step.stdout, launch.stdout, streams + ".kept")
     except BadOutput as error:
         return Outcome(Phase.FAILED, "output", str(error), 0)
     return Outcome(Phase.SUCCEEDED, exit_code=0, outputs=outputs)

@@ -19,6 +19,7 @@ from flowcore.model import Workflow
 from flowcore.runs import Phase
 from flowcore.syntax import Json
 from flowcore_local.action import Setting, describe, memory_limit
+from flowcore_local.bays import Bays
 from flowcore_local.cache import Cache
 from flowcore_local.launcher import CannotStart, Exit, Launch, Launcher
 from flowcore_local.outputs import BadOutput, collect
@@ -92,7 +93,9 @@ class Engine:
         self._landed: list[tuple[int, int, int]] = []
         self._stopping: list[tuple[int, bool]] = []
         self._kills: list[tuple[float, int]] = []
-        self._left: list[str] = []
+        self._left: list[int] = []
+        self._bays = Bays(folder.bays)
+        self._folders = ""
         self._wake = os.open(folder.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
@@ -135,17 +138,18 @@ class Engine:
 
     def _adopt(self, flying: list[Unit], now: float) -> None:
         attempts = {attempt.origin: attempt for attempt in self._store.running()}
+        self._bays.recover(attempt.bay for attempt in attempts.values())
         for unit in flying:
             attempt = attempts.pop(unit.origin, None)
             if attempt is None:
                 self._scheduler.again(unit, now)
                 continue
-            folder = self._folder.attempt(attempt.seq)
+            unit.bay = attempt.bay
+            folder = self._bays.path(attempt.bay)
             state = self._launcher.adopt(attempt.seq, folder, memory_limit(unit.step))
             if state == "never":
                 self._store.forget(attempt.seq)
                 self._scheduler.again(unit, now)
-                shutil.rmtree(folder, ignore_errors=True)
                 continue
             unit.seq = attempt.seq
             self._flying[attempt.seq] = unit
@@ -158,9 +162,9 @@ class Engine:
             if attempt.stop is not None:
                 # Whether the earlier supervisor got to sending TERM is not known.
                 self._stop(unit)
-        for attempt in attempts.values():
-            # Its unit ended without it, in the same breath in which the supervisor died.
+        for attempt in attempts.values():  # pragma: no cover - both are always recorded together
             self._landed.append((0, 0, attempt.seq))
+            self._left.append(attempt.bay)
 
     # One round
 
@@ -219,18 +223,22 @@ class Engine:
         """Write an attempt's files and its intent."""
         self._seq += 1
         seq = unit.seq = self._seq
-        folder = self._folder.attempt(seq)
-        if seq % 1000 == 0 or seq == 1 or not launches:
-            os.makedirs(os.path.dirname(folder), 0o700, exist_ok=True)
-        self._store.intend([(seq, unit.origin, unit.attempts, unit.iteration, now)])
+        streams = self._folder.attempt(seq)
+        parent = os.path.dirname(streams)
+        if parent != self._folders:
+            os.makedirs(parent, 0o700, exist_ok=True)
+            self._folders = parent
+        unit.bay = self._bays.take()
+        bay = self._bays.path(unit.bay)
+        self._store.intend([(seq, unit.origin, unit.bay, unit.attempts, now)])
         self._flying[seq] = unit
         try:
-            launch = describe(unit, seq, folder, self._scheduler.lookup(unit), self._setting)
+            launch = describe(unit, seq, bay, streams, self._scheduler.lookup(unit), self._setting)
             self._launcher.prepare(launch)
         except EvaluationError as error:
             del self._flying[seq]
             self._landed.append((0, 0, seq))
-            self._left.append(folder)
+            self._left.append(unit.bay)
             self._scheduler.withdrawn(unit, Outcome(Phase.ERROR, "expression", str(error)), now)
         except CannotStart as problem:
             self._refuse(seq, problem, now)
@@ -240,25 +248,22 @@ class Engine:
     def _refuse(self, seq: int, problem: CannotStart, now: float) -> None:
         unit = self._flying.pop(seq, None)
         self._landed.append((0, 0, seq))
-        self._left.append(self._folder.attempt(seq))
         if unit is not None:
+            self._left.append(unit.bay)
             self._scheduler.ended(unit, Outcome(Phase.ERROR, problem.reason, str(problem)), now)
 
     def _end(self, exit: Exit, now: float) -> None:
         unit = self._flying.pop(exit.seq, None)
-        folder = self._folder.attempt(exit.seq)
-        self._landed.append((_size(f"{folder}/stdout"), _size(f"{folder}/stderr"), exit.seq))
+        streams = self._folder.attempt(exit.seq)
+        self._landed.append((_size(f"{streams}.out"), _size(f"{streams}.err"), exit.seq))
         if unit is None:
             return
-        outcome = self._outcome(unit, exit, folder)
+        outcome = self._outcome(unit, exit, streams)
+        self._left.append(unit.bay)
         finished = min(now, exit.finished) if exit.finished is not None else now
         self._scheduler.ended(unit, outcome, finished)
-        if outcome.phase is Phase.SUCCEEDED and any(output.artifact for output in unit.step.outputs.values()):
-            self._left.append(f"{folder}/work")
-        else:
-            self._left.append(folder)
 
-    def _outcome(self, unit: Unit, exit: Exit, folder: str) -> Outcome:
+    def _outcome(self, unit: Unit, exit: Exit, streams: str) -> Outcome:
         if exit.code is None:
             reason = exit.reason or "lost"
             phase = Phase.FAILED if reason == "out-of-memory" else Phase.ERROR
@@ -266,7 +271,8 @@ class Engine:
         if exit.code != 0:
             return Outcome(Phase.FAILED, "exit-code", exit.message or exit_message(exit.code), exit.code)
         try:
-            outputs = collect(unit.step.outputs, f"{folder}/out", unit.step.stdout, f"{folder}/stdout")
+            out = f"{self._bays.path(unit.bay)}/out"
+            outputs = collect(unit.step.outputs, out, unit.step.stdout, f"{streams}.out", f"{streams}.kept")
         except (BadOutput, OSError) as error:
             return Outcome(Phase.FAILED, "output", str(error), 0)
         return Outcome(Phase.SUCCEEDED, exit_code=0, outputs=outputs)
@@ -321,31 +327,16 @@ class Engine:
     # Leftovers
 
     def _tidy(self) -> None:
-        """Remove what ended attempts no longer need: logs and artifacts stay."""
-        for place in self._left:
-            if place.endswith("/work"):
-                _remove(place)
-                continue
-            for name in ("work", "out"):
-                _remove(f"{place}/{name}")
-            for name in ("lock", "function.py"):
-                try:
-                    os.unlink(f"{place}/{name}")
-                except OSError:
-                    pass
+        """The bays of attempts whose end is recorded are free."""
+        for bay in self._left:
+            self._bays.give_back(bay)
         self._left.clear()
 
     def _clean(self) -> None:
         """The end of the run: secrets go, and so does what only running steps need."""
         self._folder.private.unlink(missing_ok=True)
-        shutil.rmtree(self._folder.files, ignore_errors=True)
-
-
-def _remove(folder: str) -> None:
-    try:
-        os.rmdir(folder)
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in (self._folder.files, self._folder.bays):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _size(file: str) -> int:

@@ -27,9 +27,9 @@ class CannotStart(Exception):
 class Launch:
     """One attempt, ready to run.
 
-    ``folder`` exists and is private to the attempt; ``work`` is its empty working folder, ``outputs`` its empty
-    ``FLOW_OUTPUTS``. Both streams go into files, so that nothing is copied through the engine. ``argv`` is empty where
-    the image's own entry point is meant.
+    ``folder`` is the attempt's own as long as it runs; in it ``work`` is its empty working folder, ``outputs`` its
+    empty ``FLOW_OUTPUTS``. Both streams go into files, so that nothing is copied through the engine. ``argv`` is empty
+    where the image's own entry point is meant.
     """
 
     seq: int

@@ -83,8 +83,8 @@ def _attempt(
 ) -> tuple[tuple[int, int], bool, int]:
     base = folder.attempt(record.seq)
     out, err = places
-    out, rest_out, budget = _stream(f"{base}/stdout", "stdout", record, out, lines, budget)
-    err, rest_err, budget = _stream(f"{base}/stderr", "stderr", record, err, lines, budget)
+    out, rest_out, budget = _stream(f"{base}.out", "stdout", record, out, lines, budget)
+    err, rest_err, budget = _stream(f"{base}.err", "stderr", record, err, lines, budget)
     return (out, err), rest_out or rest_err, budget
 
 

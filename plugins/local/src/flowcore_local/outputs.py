@@ -19,14 +19,17 @@ class BadOutput(Exception):
     """An output that was not written, or cannot be what was declared."""
 
 
-def collect(outputs: Mapping[str, Output], folder: str, stdout: str | None, stdout_file: str) -> dict[str, Json]:
-    """The outputs of an attempt that ended well, typed; an artifact is its path.
+def collect(
+    outputs: Mapping[str, Output], folder: str, stdout: str | None, stdout_file: str, kept: str
+) -> dict[str, Json]:
+    """The outputs of an attempt that ended well, typed; an artifact is the path to which it was moved.
 
     Args:
         outputs: what the step declares.
         folder: its ``FLOW_OUTPUTS``.
         stdout: the output that its standard output is.
         stdout_file: where that went.
+        kept: the folder for its artifacts.
 
     Raises:
         BadOutput: with one sentence that names the output.
@@ -40,9 +43,7 @@ def collect(outputs: Mapping[str, Output], folder: str, stdout: str | None, stdo
             else:
                 place = stdout_file
         if output.artifact:
-            if not os.path.exists(place):
-                raise BadOutput(f"artifact {name} was not written to outputs.{name}.path")
-            found[name] = place
+            found[name] = _keep(name, place, kept)
             continue
         try:
             text = _read(name, place)
@@ -53,6 +54,34 @@ def collect(outputs: Mapping[str, Output], folder: str, stdout: str | None, stdo
             continue
         found[name] = parse(name, text, output)
     return found
+
+
+def _keep(name: str, place: str, kept: str) -> str:
+    """Move an artifact to where it stays; one that an earlier supervisor moved already is there."""
+    target = f"{kept}/{name}"
+    if not os.path.lexists(place):
+        if os.path.lexists(target):
+            return target
+        raise BadOutput(f"artifact {name} was not written to outputs.{name}.path")
+    os.makedirs(kept, 0o700, exist_ok=True)
+    if os.path.islink(place):
+        # What a link points to may be gone, or change, before a reader comes.
+        _copy_of_link(name, place, target)
+        os.unlink(place)
+        return target
+    os.rename(place, target)
+    return target
+
+
+def _copy_of_link(name: str, place: str, target: str) -> None:
+    import shutil
+
+    if os.path.isdir(place):
+        shutil.copytree(place, target, symlinks=True)
+    elif os.path.isfile(place):
+        shutil.copyfile(place, target)
+    else:
+        raise BadOutput(f"artifact {name} is a link to {os.readlink(place)}, which is not there")
 
 
 def _replace(source: str, target: str) -> None:

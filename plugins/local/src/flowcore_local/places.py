@@ -171,6 +171,14 @@ class RunFolder:
     def gathered(self) -> Path:
         return self.path / "gathered"
 
+    @property
+    def bays(self) -> Path:
+        """Where attempts run."""
+        return self.path / "bays"
+
     def attempt(self, seq: int) -> str:
-        """The folder of an attempt; a thousand in each parent, so that no folder grows without bound."""
+        """Where what stays of an attempt is: ``.out`` and ``.err`` are its streams, ``.kept`` its artifacts.
+
+        A thousand attempts in each folder, so that none grows without bound.
+        """
         return f"{self.path}/attempts/{seq // 1000}/{seq}"

@@ -84,6 +84,7 @@ class Unit:
         "active",
         "attempts",
         "base",
+        "bay",
         "dependents",
         "due",
         "exit_code",
@@ -143,7 +144,8 @@ class Unit:
         """Which one, so that a timer of an earlier attempt is no mistake."""
         self.queued = False
         self.seq = 0
-        """The engine's number of the attempt that runs."""
+        self.bay = 0
+        """The engine's numbers of the attempt that runs, and of the place where it does."""
         self.stop: Stop | None = None
         self.key: str | None = None
         self.inner: Scope | None = None

@@ -33,7 +33,7 @@ CREATE TABLE unit (
 ) WITHOUT ROWID;
 CREATE TABLE output (origin TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE attempt (
-    seq INTEGER PRIMARY KEY, origin TEXT NOT NULL, number INTEGER NOT NULL, iteration INTEGER, began REAL NOT NULL,
+    seq INTEGER PRIMARY KEY, origin TEXT NOT NULL, bay INTEGER NOT NULL, number INTEGER NOT NULL, began REAL NOT NULL,
     stop TEXT, ended INTEGER NOT NULL DEFAULT 0, out_bytes INTEGER NOT NULL DEFAULT 0,
     err_bytes INTEGER NOT NULL DEFAULT 0
 );
@@ -68,8 +68,8 @@ class AttemptRecord:
 
     seq: int
     origin: str
+    bay: int
     number: int
-    iteration: int | None
     began: float
     stop: str | None
     ended: bool
@@ -269,11 +269,9 @@ class Store:
 
     # Attempts
 
-    def intend(self, attempts: Iterable[tuple[int, str, int, int | None, float]]) -> None:
-        """Record attempts (seq, origin, number, iteration, began) before their processes can have any effect."""
-        self._db.executemany(
-            "INSERT INTO attempt (seq, origin, number, iteration, began) VALUES (?, ?, ?, ?, ?)", attempts
-        )
+    def intend(self, attempts: Iterable[tuple[int, str, int, int, float]]) -> None:
+        """Record attempts (seq, origin, bay, number, began) before their processes can have any effect."""
+        self._db.executemany("INSERT INTO attempt (seq, origin, bay, number, began) VALUES (?, ?, ?, ?, ?)", attempts)
 
     def stop(self, seq: int, why: str) -> None:
         self._db.execute("UPDATE attempt SET stop = ? WHERE seq = ?", (why, seq))
@@ -304,7 +302,7 @@ class Store:
 
     def _attempts(self, where: str, values: tuple[Any, ...]) -> list[AttemptRecord]:
         rows = self._db.execute(
-            f"SELECT seq, origin, number, iteration, began, stop, ended, out_bytes, err_bytes FROM attempt {where}",
+            f"SELECT seq, origin, bay, number, began, stop, ended, out_bytes, err_bytes FROM attempt {where}",
             values,
         )
         return [AttemptRecord(*row) for row in rows]
