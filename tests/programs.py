@@ -48,7 +48,7 @@ def program_of(workflow: Workflow) -> str:
     """The text of a program whose only workflow, called ``main``, traces to this one."""
     lines = [
         "from datetime import timedelta",
-        "from flowcore import authoring as flow",
+        "import flowcore as flow",
         "from flowcore.model import *",
         "",
     ]

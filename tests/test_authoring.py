@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pytest
 
-from flowcore import authoring as flow
+import flowcore as flow
 from flowcore.errors import WorkflowError
 from flowcore.model import (
     ANY,

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from flowcore import authoring as flow
+import flowcore as flow
+from flowcore.authoring import load_program
 from flowcore.errors import UsageError, WorkflowError
 
-HEAD = "from flowcore import authoring as flow\n"
+HEAD = "import flowcore as flow\n"
 ONE = """
 @flow.step
 def hello(name: str) -> str:
@@ -39,23 +40,23 @@ def write(tmp_path, monkeypatch):
 
 def wrong(path: str, *words: str, name: str | None = None) -> UsageError:
     with pytest.raises(UsageError) as error:
-        flow.load_program(path, name)
+        load_program(path, name)
     for word in words:
         assert word in str(error.value)
     return error.value
 
 
 def test_the_only_workflow(write):
-    workflow = flow.load_program(write(ONE))
+    workflow = load_program(write(ONE))
     assert workflow.name == "first"
     assert workflow.places[("steps", "hello")] == "program.py:9"
 
 
 def test_by_variable_or_by_name(write):
     path = write(TWO)
-    assert flow.load_program(path, "first").name == "first"
-    assert flow.load_program(path, "second").name == "the-second"
-    assert flow.load_program(path, "the-second").name == "the-second"
+    assert load_program(path, "first").name == "first"
+    assert load_program(path, "second").name == "the-second"
+    assert load_program(path, "the-second").name == "the-second"
     wrong(path, "has no workflow 'secnod'; did you mean 'second'?", name="secnod")
 
 
@@ -64,11 +65,11 @@ def test_several_without_a_name(write):
 
 
 def test_the_one_given_to_main_is_meant_and_does_not_run(write):
-    assert flow.load_program(write(TWO + "\nflow.main(second)\nafter = 1\n")).name == "the-second"
+    assert load_program(write(TWO + "\nflow.main(second)\nafter = 1\n")).name == "the-second"
 
 
 def test_the_usual_last_lines_do_not_run(write):
-    assert flow.load_program(write(ONE + '\nif __name__ == "__main__":\n    flow.main(first)\n')).name == "first"
+    assert load_program(write(ONE + '\nif __name__ == "__main__":\n    flow.main(first)\n')).name == "first"
 
 
 def test_none(write):
@@ -77,20 +78,20 @@ def test_none(write):
 
 def test_imported_workflows_count_if_there_is_no_other(write):
     write(ONE, "library.py")
-    assert flow.load_program(write("from library import first\n")).name == "first"
+    assert load_program(write("from library import first\n")).name == "first"
     own = "from library import first\n\n@flow.workflow\ndef own():\n    first()\n"
-    assert flow.load_program(write(own)).name == "own"
+    assert load_program(write(own)).name == "own"
     assert str(Path.cwd()) not in sys.path
 
 
 def test_a_workflow_under_two_names_is_one(write):
-    assert flow.load_program(write(ONE + "\nalias = first\n")).name == "first"
+    assert load_program(write(ONE + "\nalias = first\n")).name == "first"
 
 
 def test_the_program_sees_its_own_arguments(write):
     path = write("import sys\nassert sys.argv == ['program.py'], sys.argv\n" + ONE)
     before = list(sys.argv)
-    assert flow.load_program(path).name == "first"
+    assert load_program(path).name == "first"
     assert sys.argv == before
 
 
@@ -136,12 +137,12 @@ def test_files_that_are_no_program(write, tmp_path):
 
 def test_interrupts_pass_through(write):
     with pytest.raises(KeyboardInterrupt):
-        flow.load_program(write("raise KeyboardInterrupt\n"))
+        load_program(write("raise KeyboardInterrupt\n"))
 
 
 def test_a_workflow_error_keeps_its_problems(write):
     with pytest.raises(WorkflowError) as error:
-        flow.load_program(write("a = b = 1\n@flow.step\ndef bad():\n    return a + b\n"))
+        load_program(write("a = b = 1\n@flow.step\ndef bad():\n    return a + b\n"))
     assert len(error.value.problems) == 2
     assert [problem.place for problem in error.value.problems] == ["program.py:5", "program.py:5"]
 

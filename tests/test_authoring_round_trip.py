@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from programs import program_of
 from workflows_strategy import workflows
 
-from flowcore import authoring as flow
+import flowcore as flow
 from flowcore.authoring.references import Expression, expr_of
 from flowcore.check import check
 from flowcore.document import read_document, write_document

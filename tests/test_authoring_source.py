@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from flowcore import authoring as flow
+import flowcore as flow
 from flowcore.errors import WorkflowError
 from flowcore.model import ANY, Output, Python
 from flowcore.shim import function_script
@@ -51,7 +51,7 @@ def wrong(make: Any, *words: str) -> str:
 def program(tmp_path: Path, text: str) -> Any:
     """The globals of a program that imports the front end as flow."""
     file = tmp_path / "program.py"
-    file.write_text("from flowcore import authoring as flow\n" + textwrap.dedent(text), encoding="utf-8")
+    file.write_text("import flowcore as flow\n" + textwrap.dedent(text), encoding="utf-8")
     space: dict[str, Any] = {"__name__": "program", "__file__": str(file)}
     exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), space)
     return space
@@ -128,6 +128,20 @@ two
             "if True:\n\tif True:\n\t\t@flow.step()\n\t\tdef a(x):\n\t\t\tif x:\n\t\t\t\treturn '''\nq'''\n# left\n",
         )
         assert run(space["a"], 1) == "\nq"
+
+    def test_odd_line_separators_in_strings(self, tmp_path):
+        space = program(
+            tmp_path,
+            "@flow.step(\n    labels={'a': 'x\u2028y\x0c\x1c'}\n)\n"
+            "def a(x, y='é\u2028' + 'z'):\n    return x, '''\u2028\x85\n'''\n",
+        )
+        assert run(space["a"], 1) == (1, "\u2028\x85\n")
+
+    def test_a_debug_format_is_a_repr(self):
+        def use(x: str) -> None:
+            flow.container("a", command=[f"{x=}"])
+
+        wrong(lambda: flow.workflow(use).workflow, "not {x!r}")
 
     def test_without_a_trailing_newline(self, tmp_path):
         assert run(program(tmp_path, "@flow.step\ndef a(x): return x")["a"], 4) == 4

@@ -22,7 +22,7 @@ PROGRAMS = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.S) if
 def test_programs_of_the_page(text, tmp_path):
     file = tmp_path / "program.py"
     body = text.removeprefix("import flowcore as flow\n")
-    file.write_text("from flowcore import authoring as flow\n" + body, encoding="utf-8")
+    file.write_text("import flowcore as flow\n" + body, encoding="utf-8")
     workflow = load_program(str(file), re.findall(r"@flow\.workflow.*\ndef (\w+)", text)[-1])
     assert check(workflow) == []
     assert read_document(write_document(workflow)) == workflow

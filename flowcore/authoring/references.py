@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from flowcore.authoring.places import ProgramError
 from flowcore.authoring.tracing import Trace, current, read_text
 from flowcore.model import Output
-from flowcore.syntax import Binary, Expr, Get, ListOf, Literal, Not, Operator, Ref
+from flowcore.runs import Update
+from flowcore.syntax import Binary, Expr, Get, Json, ListOf, Literal, Not, Operator, Ref
 
 
 class Expression:
@@ -390,9 +391,31 @@ class Run:
     id: Any = Expression(Ref("run.id"))
     phase: Any = Expression(Ref("run.phase"))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(
+        self,
+        source: Any,
+        backend: str | None = None,
+        params: Mapping[str, Json] | None = None,
+        profile: str | None = None,
+        options: Mapping[str, Json] | None = None,
+        key: str | None = None,
+    ) -> Update:
+        """Start a run and wait until it is over.
+
+        Args:
+            source: a workflow, a function with ``@flow.workflow``, a document's text, or a file's path.
+            backend: where it runs; default: what the configuration says.
+            params: the workflow's params.
+            profile: which profile of the configuration.
+            options: the backend's own options.
+            key: the same key and content give the first run again.
+
+        Returns:
+            The run at its end, whatever its phase.
+        """
         # By name: the facade stands above the front ends.
-        return importlib.import_module("flowcore.backend").run(*args, **kwargs)
+        update: Update = importlib.import_module("flowcore.backend").run(source, backend, params, profile, options, key)
+        return update
 
 
 run = Run()

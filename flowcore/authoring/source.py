@@ -207,7 +207,7 @@ def _function_piece(function: types.FunctionType, main: bool) -> _Piece:
                     place=where,
                 )
         # The definition's own line starts after its decorators, whatever lines those take.
-        rows = text.splitlines(keepends=True)
+        rows = [f"{row}\n" for row in text.split("\n")[:-1]]  # splitlines() would split at more than Python does
         start = min(found.lineno for found in definition.decorator_list) - 1
         start = next(row for row in range(start, -1, -1) if rows[row].lstrip().startswith("@"))
         kept = definition.lineno - 1
@@ -374,7 +374,7 @@ def _same(carried: object, value: object) -> bool:
 def _import_of(name: str, value: Any) -> str | None:
     """The statement that gives a name its value, where that is a module or a public part of the standard library."""
     if isinstance(value, types.ModuleType):
-        return f"import {value.__name__} as {name}\n"
+        return f"import {name}\n" if value.__name__ == name else f"import {value.__name__} as {name}\n"
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or module.partition(".")[0] not in sys.stdlib_module_names:
         return None
