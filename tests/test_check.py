@@ -150,12 +150,12 @@ def test_everything_is_found_at_once_with_its_place() -> None:
     """)
     problems = check(workflow)
     assert [path_text(problem.path) for problem in problems] == [
-        "steps.a.when",
-        "steps.a.command[1]",
         "steps.a.needs.bb",
+        "steps.a.command[1]",
+        "steps.a.when",
     ]
     assert all(problem.place and problem.place.startswith("<text>:") for problem in problems)
-    assert "did you mean 'b'?" in problems[2].message
+    assert "did you mean 'b'?" in problems[0].message
 
 
 def test_a_workflow_needs_a_step_and_a_name() -> None:
@@ -457,6 +457,7 @@ def test_defaults_match_their_types() -> None:
         "d": Param(Type("integer"), 2**63),
         "e": Param(Type("number"), float("inf")),
         "f": Param(Type("boolean"), 1),
+        "g": Param(Type("string", Type("string"))),
     }
     outputs = {"o": Output(Type("integer"), default="1"), "f": Output(artifact=True, default="x")}
     workflow = evolve(of_step(Step(RUN, outputs=outputs)), params=params)
@@ -468,6 +469,7 @@ def test_defaults_match_their_types() -> None:
             "params.d.default": "integer",
             "params.e.default": "number",
             "params.f.default": "boolean",
+            "params.g.items": "items is for lists",
             "steps.a.outputs.o.default": "the type is integer",
             "steps.a.outputs.f.default": "an artifact has no default",
         },

@@ -162,6 +162,8 @@ def check_parallelism(count: int | None, path: Path, report: Report) -> None:
 
 def check_default(default: Json | Missing, of: Output, path: Path, report: Report) -> None:
     """Report a default that does not match the declared type, or that holds what no process can be given."""
+    if of.type.items is not None and of.type.name != "list":
+        report((*path[:-1], "items"), f"items is for lists, and the type is {of.type.name}; leave it out")
     if isinstance(default, Missing):
         return
     if not fits(default, of.type):

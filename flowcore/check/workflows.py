@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from flowcore.check.needs import cycles, effective_needs, reads_failures
@@ -22,6 +23,7 @@ from flowcore.names import nearest
 from flowcore.units import parse_quantity
 
 _DEPTH = 20
+_LINE = re.compile(r":([0-9]+)(?::([0-9]+))?$")
 _NOT_NESTED = (
     "parallelism",
     "timeout",
@@ -62,7 +64,7 @@ def check(workflow: Workflow) -> list[Problem]:
         check_step_references(Scope(workflow), name, step, path, True, report)
     both = [*workflow.steps, *(name for name in workflow.on_exit if name not in workflow.steps)]
     _step_clashes(both, workflow, report)
-    return problems
+    return sorted(problems, key=_order)
 
 
 def _place(path: Path, places: Mapping[Path, str]) -> str | None:
@@ -70,6 +72,12 @@ def _place(path: Path, places: Mapping[Path, str]) -> str | None:
         if path[:length] in places:
             return places[path[:length]]
     return None
+
+
+def _order(problem: Problem) -> tuple[int, int]:
+    """The document's order; problems without a place, as of a workflow made by a program, keep theirs."""
+    found = _LINE.search(problem.place or "")
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
 def _step_clashes(names: list[str], workflow: Workflow, report: Report) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from flowcore.errors import UsageError
-from flowcore.expressions.lexer import INTEGERS
 from flowcore.expressions.writing import unparse
 from flowcore.model import ANY, BOOLEAN, INTEGER, LIST, NUMBER, OBJECT, STRING, Type
 from flowcore.syntax import Binary, Expr, Get, Json, ListOf, Literal, Not, Ref
+from flowcore.values import misfit
 
 
 class TypeMismatch(UsageError):
@@ -72,21 +72,7 @@ def fits(value: Json, wanted: Type) -> bool:
 
     Numbers are finite and integers have 64 bits; ``null`` is only ``any``.
     """
-    name = wanted.name
-    if isinstance(value, bool):
-        return name in ("boolean", "any")
-    if isinstance(value, int):
-        return name in ("integer", "number", "any") and value in INTEGERS
-    if isinstance(value, float):
-        # not NaN, not infinite
-        return name in ("number", "any") and value - value == 0
-    if isinstance(value, str):
-        return name in ("string", "any")
-    if isinstance(value, list):
-        return name in ("list", "any") and all(fits(item, wanted.items or ANY) for item in value)
-    if isinstance(value, dict):
-        return name in ("object", "any") and all(fits(item, ANY) for item in value.values())
-    return name == "any"
+    return misfit(value, wanted) is None
 
 
 def assignable(given: Type, wanted: Type) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from flowcore.errors import UsageError
 from flowcore.syntax import Json
+from flowcore.values import INTEGER_MAX, INTEGER_MIN
 
 
 class ExpressionError(UsageError):
@@ -52,8 +53,6 @@ _REMEDIES = {
     ";": "an expression is one condition or value",
     **dict.fromkeys("+-*/%^", _ARITHMETIC),
 }
-INTEGERS = range(-(2**63), 2**63)
-"""What an integer can be."""
 
 
 def tokens(text: str, start: int = 0, *, closing: bool = False) -> Iterator[Token]:
@@ -144,6 +143,6 @@ def _number(written: str, fraction: bool, offset: int) -> int | float:
         if value in (float("inf"), float("-inf")):
             raise ExpressionError(f"{written} is too large for a number", offset)
         return value
-    if len(digits) > 19 or int(written) not in INTEGERS:
+    if len(digits) > 19 or not INTEGER_MIN <= int(written) <= INTEGER_MAX:
         raise ExpressionError(f"{written} does not fit an integer of 64 bits", offset)
     return int(written)
