@@ -19,7 +19,7 @@ from flowcore.syntax import Ref, Template
 BAD = Path(__file__).parent / "bad_documents"
 BAD_NAMES = sorted(path.name for path in BAD.iterdir() if path.suffix != ".txt")
 HEAD = "flowcore: 1\nname: test\n"
-slow = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+slow = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def step(text: str) -> model.Step:
