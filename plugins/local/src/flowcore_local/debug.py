@@ -111,12 +111,8 @@ def _run(scheduler: Scheduler, store: Store, folder: RunFolder, setting: Setting
         store.finish(Phase.FAILED if bad else Phase.SUCCEEDED, time.time())
 
 
-def _attempt(
-    scheduler: Scheduler, unit: Unit, seq: int, folder: RunFolder, bays: Bays, bay: int, setting: Setting
-) -> Outcome:
-    streams = folder.attempt(seq)
+def _attempt(scheduler: Scheduler, unit: Unit, seq: int, place: str, streams: str, setting: Setting) -> Outcome:
     os.makedirs(os.path.dirname(streams), 0o700, exist_ok=True)
-    place = bays.path(bay)
     print(f"-- {unit.origin}", file=sys.stderr)
     try:
         launch = describe(unit, seq, place, streams, scheduler.lookup(unit), setting)

@@ -43,7 +43,7 @@ class Position:
 def read(store: Store, folder: RunFolder, start: Position) -> tuple[list[LogLine], Position, bool]:
     """Lines that came since ``start``, at most 1 MiB; the new position; and whether there is more at once."""
     lines: list[LogLine] = []
-    open: dict[int, tuple[int, int]] = Factory(dict)
+    open: dict[int, tuple[int, int]] = {}
     budget = UPDATE_BYTES
     more = False
     waiting = sorted(start.open)
