@@ -100,8 +100,6 @@ def logs(
 
     With -o json each line is an object on a line of its own.
     """
-    import json
-
     from flowcore.wire import log_json
 
     backend = choice.select(handle)
@@ -110,7 +108,7 @@ def logs(
     as_json = app_of(ctx).json
     for line in backend.logs(handle, step=step, follow=follow):
         if as_json:
-            click.echo(json.dumps(log_json(line), ensure_ascii=False))
+            click.echo(text.json_text(log_json(line)))
         else:
             click.echo(text.log_text(line, prefix=line.step != step, times=timestamps))
 

@@ -15,7 +15,18 @@ from flowcore.syntax import Json
 
 def print_json(data: Any) -> None:
     """One answer under ``-o json``."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    click.echo(json_text(data, indent=2))
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """JSON in UTF-8; half a surrogate pair, which UTF-8 cannot hold, turns all that is not ASCII into escapes."""
+    text = json.dumps(data, indent=indent, ensure_ascii=False)
+    return text if text.isascii() or text == utf8(text) else json.dumps(data, indent=indent)
+
+
+def utf8(text: str) -> str:
+    """Text that can be printed: half a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def seconds_text(seconds: float) -> str:
@@ -173,7 +184,7 @@ def outputs_text(outputs: Mapping[str, Json]) -> str:
             lines += [f"{name}:", *(f"  {line}" for line in text.rstrip("\n").split("\n"))]
         else:
             lines.append(f"{name}: {text.rstrip(chr(10))}")
-    return "\n".join(lines)
+    return utf8("\n".join(lines))
 
 
 def verdict(update: Update) -> str:

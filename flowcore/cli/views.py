@@ -92,12 +92,15 @@ class Live:
         self._console = console
         self._update: Update | None = None
         self._steps: Mapping[str, StepState] = {}
+        self._counted: list[Text] | None = None
         self._live = RichLive(self, console=console, refresh_per_second=4, vertical_overflow="ellipsis")
         self._started = False
 
     def update(self, update: Update, steps: Mapping[str, StepState]) -> None:
         """Take in the run as it is now; the next refresh shows it."""
-        self._update, self._steps = update, steps
+        # Counting a large run takes a while, so it is not done again by each refresh.
+        self._counted = summary(steps) if len(steps) > self._room() else None
+        self._update, self._steps = update, dict(steps)
         if not self._started:
             self._live.start()
             self._started = True
@@ -108,42 +111,55 @@ class Live:
             self._live.refresh()
             self._live.stop()
 
+    def _room(self) -> int:
+        return min(LINES, max(self._console.size.height - 3, 5))
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the run; called by rich at each refresh, so that times go on between two polls."""
         if self._update is not None:
-            room = min(LINES, max(console.size.height - 3, 5))
-            yield from picture(self._update, dict(self._steps), time.time(), room)
+            now = time.time()
+            yield from self._counted if self._counted is not None else each(self._steps, now)
+            if not self._update.done:  # the end has a sentence of its own
+                yield total(self._update, now)
 
 
-def picture(update: Update, steps: Mapping[str, StepState], now: float, room: int) -> list[Text]:
-    """The run as styled lines: one a step if ``room`` lines are enough, else counts and the names that matter."""
+def each(steps: Mapping[str, StepState], now: float) -> list[Text]:
+    """A styled line for each step, items and nested steps below what they belong to."""
+    indented = {name: "  " * text.depth_of(name) + name for name in text.ordered(steps)}
+    width = max((len(name) for name in indented.values()), default=0)
+    return [_line(steps[name], shown.ljust(width), now) for name, shown in indented.items()]
+
+
+def summary(steps: Mapping[str, StepState]) -> list[Text]:
+    """A styled line for each phase: how many, and which ones of those that run or went wrong."""
     from rich.text import Text
 
-    lines: list[Text] = []
-    names = text.ordered(steps)
-    if len(names) <= room:
-        indented = {name: "  " * text.depth_of(name) + name for name in names}
-        width = max((len(name) for name in indented.values()), default=0)
-        for name in names:
-            lines.append(_line(steps[name], indented[name].ljust(width), now))
-    else:
-        leaves = text.leaves(steps)
-        for phase, (sign, style) in STYLES.items():
-            of_phase = [name for name in leaves if steps[name].phase is phase]
-            if of_phase:
-                line = Text(f"{sign} {len(of_phase)} {phase}", style=style, no_wrap=True, overflow="ellipsis")
-                if phase in (Phase.RUNNING, Phase.FAILED, Phase.ERROR):
-                    line.append(": " + ", ".join(of_phase[:NAMED]), style="default")
-                    if len(of_phase) > NAMED:
-                        line.append(f" and {len(of_phase) - NAMED} more", style="default")
-                lines.append(line)
-    if not update.done:  # the end has a sentence of its own
-        total = Text(no_wrap=True, overflow="ellipsis")
-        total.append(update.workflow, style="bold")
-        total.append(f" {update.phase}", style=STYLES[update.phase][1])
-        total.append(f" {text.span(update.started, update.finished, now)}")
-        lines.append(total)
+    of_phase: dict[Phase, list[str]] = {}
+    for name in text.leaves(steps):
+        of_phase.setdefault(steps[name].phase, []).append(name)
+    lines = []
+    for phase, (sign, style) in STYLES.items():
+        names = of_phase.get(phase, [])
+        if not names:
+            continue
+        line = Text(f"{sign} {len(names)} {phase}", style=style, no_wrap=True, overflow="ellipsis")
+        if phase in (Phase.RUNNING, Phase.FAILED, Phase.ERROR):
+            line.append(": " + ", ".join(names[:NAMED]), style="default")
+            if len(names) > NAMED:
+                line.append(f" and {len(names) - NAMED} more", style="default")
+        lines.append(line)
     return lines
+
+
+def total(update: Update, now: float) -> Text:
+    """The styled line of the run itself."""
+    from rich.text import Text
+
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(update.workflow, style="bold")
+    line.append(f" {update.phase}", style=STYLES[update.phase][1])
+    line.append(f" {text.span(update.started, update.finished, now)}")
+    return line
 
 
 def _line(state: StepState, name: str, now: float) -> Text:
