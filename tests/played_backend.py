@@ -126,3 +126,11 @@ class Played:
     @hookimpl
     def validate(self, rendered: Rendered) -> None:
         self._called("validate")
+
+
+class Installed(Played):
+    """The same as an entry point names it: made with its options."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.options = options

@@ -105,9 +105,9 @@ class Commands(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from flowcore import __version__
 
-        click.echo(f"flowcore {version('flowcore')}")
+        click.echo(f"flowcore {__version__}")
         ctx.exit()
 
 
