@@ -151,6 +151,14 @@ def test_json_escapes_of_surrogate_pairs():
     assert plain(Source.parse('{"a": "\\ud83d\\ude00", "b": "\\/"}').root) == {"a": "\U0001f600", "b": "/"}
 
 
+def test_half_of_a_surrogate_pair_is_refused():
+    text = '{"flowcore": 1, "name": "w", "steps": {"a": {"image": "\\ud800", "env": {"\\udc00": "x"}}}}'
+    assert [problem.split(": ")[0] for problem in problems(text)] == [
+        "w.yaml:1:55 steps.a.image",
+        "w.yaml:1:73 steps.a.env",
+    ]
+
+
 def test_a_byte_order_mark_is_no_part_of_the_document(tmp_path: Path):
     path = tmp_path / "w.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + HEAD.encode() + b"steps: {}\n")

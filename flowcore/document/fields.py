@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import frozen
-
 from flowcore.document.kinds import (
     BOOLEAN,
     CONDITION,
@@ -90,7 +88,6 @@ _TYPE = WordKind(
 # Types, params, outputs
 
 
-@frozen
 class _ItemsKind(Kind):
     """The type of a list's elements: a word, or ``{type, items}``."""
 
@@ -124,7 +121,6 @@ def _type_parts(type: Type) -> Values:
     return {"type": type.name, **({"items": type.items} if type.items else {})}
 
 
-@frozen
 class _Node(Kind):
     """Left as it is, to be read when its type is known."""
 
@@ -240,7 +236,6 @@ _PARAM_RECORD: Final = Record(
 )
 
 
-@frozen
 class _ParamKind(Kind):
     """A param: its default alone, which is the short form, or a mapping, which is the long one."""
 
@@ -309,7 +304,6 @@ _SECRET_KEY: Final = _env_key("secret", "secret", SecretKey)
 _CONFIG_MAP_KEY: Final = _env_key("config_map", "config map", ConfigMapKey)
 
 
-@frozen
 class _EnvKind(Kind):
     """The value of an environment variable."""
 
@@ -350,7 +344,6 @@ _ENV_FROM = ListOf(
 _NEED = WordKind(("met", "succeeded", "failed", "skipped", "finished"))
 
 
-@frozen
 class _NeedsKind(Kind):
     """A list of steps, or a mapping from step to how it must have ended."""
 
@@ -390,7 +383,6 @@ class _NeedsKind(Kind):
         }
 
 
-@frozen
 class _EmptyKind(Kind):
     """``{}``."""
 
@@ -428,7 +420,6 @@ _MOUNT_RECORD: Final = Record(
 )
 
 
-@frozen
 class _MountKind(Kind):
     """A volume's name, or a mapping."""
 
@@ -490,7 +481,6 @@ _CACHE: Final = Record(
 )
 
 
-@frozen
 class _TolerationKind(Kind):
     """A toleration as Kubernetes has it; its texts by source spelling."""
 
@@ -552,7 +542,6 @@ _PYTHON: Final = Record(
 )
 
 
-@frozen
 class _ListOrExpression(Kind):
     """The list of a foreach."""
 
@@ -572,7 +561,6 @@ class _ListOrExpression(Kind):
         return {"anyOf": [{"type": "array"}, {"type": "string", "pattern": r"^\$\{\{[\s\S]*\}\}$"}]}
 
 
-@frozen
 class _Origin(Kind):
     """Text that only the lowering writes."""
 
@@ -690,7 +678,6 @@ def _step_schema(schema: Schema) -> None:
     ]
 
 
-@frozen
 class _NestedKind(Kind):
     """A workflow inside a step; a class of its own, since the table of workflows needs that of steps."""
 
@@ -757,7 +744,6 @@ _STEPS = MapOf(_STEP, names=True)
 # Workflows
 
 
-@frozen
 class _VersionKind(Kind):
     """The document's version."""
 

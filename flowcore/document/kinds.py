@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
-from attrs import frozen
 
 from flowcore.document.source import Node, Source, Spelled, Str, describe
 from flowcore.errors import Path, Problem, WorkflowError
@@ -108,7 +107,7 @@ def value_of(node: Node) -> Any:
     return node.value if isinstance(node, Spelled) else node
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class TextKind(Kind):
     """Text, by its source spelling if it was written without quotes.
 
@@ -148,7 +147,7 @@ PLAIN: Final = TextKind(expressions="refuse")
 RAW: Final = TextKind(expressions="raw")
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class ConditionKind(Kind):
     """An expression as bare text, or in one ``${{ }}``."""
 
@@ -175,11 +174,10 @@ CONDITION: Final = ConditionKind()
 OBJECT_CONDITION: Final = ConditionKind(object_names=True)
 
 
-@frozen
 class DurationKind(Kind):
     """A duration in text, seconds in the model."""
 
-    wanted: str = "a duration such as 90s, 10m or 1h30m"
+    wanted = "a duration such as 90s, 10m or 1h30m"
 
     def read(self, reading: Reading, node: Node, path: Path) -> Any:
         value = value_of(node)
@@ -215,7 +213,7 @@ class DurationKind(Kind):
 DURATION: Final = DurationKind()
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class IntegerKind(Kind):
     """An integer, at least ``minimum``."""
 
@@ -233,7 +231,6 @@ class IntegerKind(Kind):
         return {"type": "integer", "minimum": self.minimum}
 
 
-@frozen
 class BooleanKind(Kind):
     """``true`` or ``false``."""
 
@@ -252,7 +249,7 @@ class BooleanKind(Kind):
 BOOLEAN: Final = BooleanKind()
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class WordKind(Kind):
     """One of a few fixed words."""
 
@@ -272,7 +269,7 @@ class WordKind(Kind):
         return {"enum": list(self.words)}
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class DataKind(Kind):
     """Any JSON. With ``expressions``, every string in it may hold some."""
 
@@ -313,7 +310,7 @@ DATA: Final = DataKind()
 VALUE: Final = DataKind(expressions=True)
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class ListOf(Kind):
     """A list, a tuple in the model; ``advice`` is for those who wrote something else."""
 
@@ -337,7 +334,7 @@ class ListOf(Kind):
         return {**schema, "minItems": self.least} if self.least else schema
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class MapOf(Kind):
     """A mapping whose keys are the writer's own; ``names`` where they follow the rule of names."""
 
@@ -360,7 +357,7 @@ class MapOf(Kind):
         return {**schema, "propertyNames": {"pattern": NAME_PATTERN}} if self.names else schema
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class Choice(Kind):
     """One kind for mappings and another for all else."""
 
@@ -378,7 +375,7 @@ class Choice(Kind):
         return {"anyOf": [self.other.schema(definitions), self.mapping.schema(definitions)]}
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class Field:
     """One key of a record: its kind, what it means, and the attribute of the model that it fills."""
 
@@ -570,7 +567,7 @@ class Record(Kind):
         return schema
 
 
-@frozen
+@attrs.frozen(eq=False, repr=False)
 class OneKey(Kind):
     """A mapping of exactly one key out of a few, which says what it is."""
 

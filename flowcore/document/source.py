@@ -35,6 +35,8 @@ _WORDS: Final[dict[str, bool | None]] = {
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 # Line separators to YAML 1.1, and so to the parser, but ordinary characters to YAML 1.2.
 _SEPARATORS = re.compile("[\x85\u2028\u2029]")
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONDITION_KEY = re.compile(r"\s*(?:- )*[\"']?(?:when|until|success_when|failure_when)[\"']?\s*:")
 _TAGS: Final = {"!!str", "!!map", "!!seq"}
 
@@ -102,7 +104,7 @@ class Source:
         self.root: Node = None
         self._lines: list[int] | None = None
         self._problems: list[tuple[int, Problem]] = []
-        self._late: list[tuple[Map, str, int, str]] = []
+        self._late: list[tuple[Map | None, str, int, str]] = []
 
     @classmethod
     def parse(cls, text: str, name: str = "<text>") -> Source:
@@ -123,7 +125,6 @@ class Source:
                 source._place_late()
                 return source
             source._late.clear()
-            source._problems.clear()
         _refuse_unreadable(source)
         source.root = _Composer(source).compose()
         source._place_late()
@@ -177,19 +178,49 @@ class Source:
                 break
         return at
 
-    def later(self, parent: Map, key: str, at: int, message: str) -> None:
-        """Collect a problem of a mapping whose path is not known yet."""
+    def later(self, parent: Map | None, key: str, at: int, message: str) -> None:
+        """Collect a problem of a mapping, or of what begins at ``at``, whose path is not known yet."""
         self._late.append((parent, key, at, message))
 
     def _place_late(self) -> None:
+        if _HALF_PAIR.search(self.text):
+            _refuse_half_pairs(self, self.root, ())
         if not self._late:
             return
         paths: dict[int, Path] = {}
         _find(self.root, (), paths)
         for parent, key, at, message in self._late:
-            path = paths.get(id(parent), ())
+            path = paths[id(parent)] if id(parent) in paths else _path_at(self.root, at, ())
             self.problem((*path, key) if key else path, message, at)
         self._late.clear()
+
+
+def _refuse_half_pairs(source: Source, node: Node, path: Path) -> None:
+    """Surrogates come in pairs; a single one is no character, and nothing can be written with it."""
+    message = "half of a surrogate pair is not text; write both halves, or the character itself"
+    if isinstance(node, Str):
+        if _SURROGATE.search(node):
+            source.problem(path, message, node.at)
+    elif isinstance(node, Map):
+        for key, value in node.items():
+            if _SURROGATE.search(key):
+                source.problem(path, message, node.keys_at[key])
+            else:
+                _refuse_half_pairs(source, value, (*path, key))
+    elif isinstance(node, Seq):
+        for i, item in enumerate(node):
+            _refuse_half_pairs(source, item, (*path, i))
+
+
+def _path_at(node: Node, at: int, path: Path) -> Path:
+    """The path of what begins at an index, or ``()``."""
+    if getattr(node, "at", None) == at and path:
+        return path
+    if isinstance(node, Map | Seq):
+        for key, value in node.items() if isinstance(node, Map) else enumerate(node):
+            if found := _path_at(value, at, (*path, key)):
+                return found
+    return ()
 
 
 def _find(node: Node, path: Path, found: dict[int, Path]) -> None:
@@ -383,8 +414,7 @@ class _Composer:
             message = f"YAML reads {tag} here as a tag; put the expression in quotes"
         else:
             message = f"found the YAML tag {tag}, and tags are not read; put the text in quotes"
-        root = Map()
-        self.source.later(root, "", at, message)
+        self.source.later(None, "", at, message)
 
     def _alias(self, anchor: str, at: int) -> Node:
         if anchor not in self.anchors:
