@@ -81,7 +81,7 @@ class Backend:
         Raises:
             WorkflowError: with everything that is wrong, or that this backend cannot do.
         """
-        from flowcore.check import check
+        from flowcore.checks import check
         from flowcore.lowering import bind, lower
 
         _raise(check(workflow))
@@ -259,7 +259,7 @@ def load(source: Source, name: str | None = None) -> Workflow:
 
 def check(source: Source) -> list[Problem]:
     """Everything that is wrong with a workflow; the empty list if nothing is."""
-    from flowcore.check import check as check_workflow
+    from flowcore.checks import check as check_workflow
 
     try:
         return check_workflow(load(source))
@@ -297,9 +297,7 @@ def of_run(handle: RunHandle | str, profile: str | None = None) -> tuple[Backend
     return Backend.select(parsed.backend, profile), parsed
 
 
-def poll(
-    handle: RunHandle | str, since: str | None = None, logs: bool = False, profile: str | None = None
-) -> Update:
+def poll(handle: RunHandle | str, since: str | None = None, logs: bool = False, profile: str | None = None) -> Update:
     """What changed in a run since a cursor. Never waits."""
     backend, parsed = of_run(handle, profile)
     return backend.poll(parsed, since or "", logs)
@@ -336,5 +334,3 @@ def run(
     """Start a run and wait until it is over."""
     selected = Backend.select(backend, profile, options)
     return selected.wait(selected.submit(selected.render(load(source), params), key))
-
-

@@ -6,7 +6,7 @@ A plugin that keeps to this module and to ``flowcore.testing`` works with every 
 from __future__ import annotations
 
 from flowcore.capabilities import CAPABILITIES
-from flowcore.check import effective_fail_fast, effective_needs
+from flowcore.checks import effective_fail_fast, effective_needs
 from flowcore.document import document_of, from_json, write_yaml
 from flowcore.errors import FlowError, GoneError, Problem, RefusedError, UnreachableError, UsageError, WorkflowError
 from flowcore.expressions import (

@@ -12,7 +12,7 @@ from workflows_strategy import workflows
 
 import flowcore as flow
 from flowcore.authoring.references import Expression, expr_of
-from flowcore.check import check
+from flowcore.checks import check
 from flowcore.document import read_document, write_document
 from flowcore.model import Nested, Workflow
 from flowcore.syntax import Binary, Expr, Get, Literal, Not, Ref

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from attrs import evolve
 
-from flowcore.check import check, effective_fail_fast, effective_needs, output_types
+from flowcore.checks import check, effective_fail_fast, effective_needs, output_types
 from flowcore.document import read_document
 from flowcore.errors import path_text
 from flowcore.model import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from flowcore.capabilities import CAPABILITIES
-from flowcore.check import check
+from flowcore.checks import check
 from flowcore.document import read_document
 from flowcore.errors import WorkflowError
 from flowcore.lowering import bind, lower, params_from_text

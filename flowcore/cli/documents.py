@@ -48,7 +48,7 @@ def lint(
 
 
 def _problems(file: str, param: tuple[str, ...], backend: Backend | None, validate: bool) -> list[Problem]:
-    from flowcore.check import check
+    from flowcore.checks import check
 
     try:
         workflow = load(file or None)

@@ -74,7 +74,7 @@ def graph(ctx: click.Context, form: str, run_handle: RunHandle | None, choice: C
 
 
 def _require_right(workflow: Workflow) -> None:
-    from flowcore.check import check
+    from flowcore.checks import check
     from flowcore.errors import WorkflowError
 
     problems = check(workflow)

@@ -69,7 +69,7 @@ Needs = Callable[[Step], Mapping[str, Need]]
 
 def graph_of(workflow: Workflow, steps: Mapping[str, StepState] | None = None, phase: Phase | None = None) -> Graph:
     """The drawing of a workflow; ``steps`` and ``phase`` are those of an Update of one of its runs."""
-    from flowcore.check import effective_needs
+    from flowcore.checks import effective_needs
 
     states = _gathered(steps or {})
     return Graph(

@@ -67,6 +67,8 @@ def _unroll(workflow: Workflow, name: str, step: Step, repeat: Repeat) -> Workfl
             for value in values:
                 words += [value, Template((Ref("output", before, value),))]
             words += ["", "sleep", f"{repeat.delay:g}"]
+        else:
+            words = ["carry", "false", ""]
         body = _with_iteration(step, iteration)
         command = body.action.command if isinstance(body.action, Container) else None
         args = body.action.args if isinstance(body.action, Container) else ()
@@ -76,7 +78,7 @@ def _unroll(workflow: Workflow, name: str, step: Step, repeat: Repeat) -> Workfl
             action=Container(("sh", "-c", step_shim(), "flow", *words, "--", *(command or ())), args),
             needs=needs,
             repeat=None,
-            outputs={**step.outputs, DONE: Output(BOOLEAN, False)},
+            outputs={**step.outputs, DONE: Output(BOOLEAN)},
             origin=origin,
         )
         before = member

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
-from flowcore.check import effective_needs
+from flowcore.checks import effective_needs
 from flowcore.lowering.prune import merge
 from flowcore.lowering.rewrite import CannotReplace, rewrite_step, step_references
 from flowcore.model import Need, Step, Workflow

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from flowcore.check import effective_needs
+from flowcore.checks import effective_needs
+from flowcore.expressions import references
 from flowcore.lowering.expand import expand_foreach, item_value
 from flowcore.lowering.groups import regroup
 from flowcore.lowering.missing import may_be_missing
@@ -45,6 +46,8 @@ def _inline(workflow: Workflow, name: str, step: Step, capabilities: frozenset[s
             raise CannotReplace  # a missing arg skips the whole nested workflow, not only the steps that read it
     if any(isinstance(sub.action, Nested) for sub in inner.steps.values()):
         raise CannotReplace
+    if any(ref.kind == "param" for ref in references(dict(inner.outputs))):
+        raise CannotReplace  # an output of what only the run knows, and no step of the inside does
     gate = _gate(name, step, capabilities)
     outer: dict[str, Need] = {gate[0]: "succeeded"} if gate else effective_needs(step)
     names = {sub: name_of(f"{step.origin}/{inner.steps[sub].origin}") for sub in inner.steps}

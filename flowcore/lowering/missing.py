@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowcore.check import effective_needs
+from flowcore.checks import effective_needs
 from flowcore.model import MISSING, Step
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from flowcore.check import effective_needs
+from flowcore.checks import effective_needs
 from flowcore.lowering.missing import may_skip
 from flowcore.lowering.origins import all_steps
 from flowcore.lowering.rewrite import CannotReplace, rewrite_step, step_references

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve
 
-from flowcore.check import effective_fail_fast
+from flowcore.checks import effective_fail_fast
 from flowcore.model import Defaults, Manifest, Nested, Step, Workflow
 
 ON_EXIT_TIMEOUT = 600.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import evolve
 
-from flowcore.check.sites import sites
+from flowcore.checks.sites import sites
 from flowcore.expressions import as_text, constant, references, substitute
 from flowcore.model import (
     MISSING,

@@ -20,13 +20,15 @@ def _wants(step: Step, capabilities: frozenset[str], function: bool) -> dict[str
     """What the shim has to do for a step, by feature."""
     carried = "outputs" in capabilities
     values = _values(step.outputs)
+    typed = carried and bool(values) and "outputs.typed" not in capabilities and not function
     return {
         "stdout": carried and step.stdout is not None and "stdout" not in capabilities,
         # A function's own program types what it returns.
-        "typed": carried and bool(values) and "outputs.typed" not in capabilities and not function,
+        "typed": typed,
+        # Where the shim types outputs it runs before the platform could write a default.
         "defaults": carried
         and any(output.default is not MISSING for output in values)
-        and "outputs.default" not in capabilities,
+        and (typed or "outputs.default" not in capabilities),
         "backoff": step.retry is not None
         and step.retry.backoff is not None
         and "retry" in capabilities

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from flowcore.check.references import Report
+from flowcore.checks.references import Report
 from flowcore.errors import Path
 from flowcore.model import Python
 from flowcore.names import nearest

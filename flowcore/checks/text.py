@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from flowcore.check.references import Report
+from flowcore.checks.references import Report
 from flowcore.errors import Path
 from flowcore.syntax import Template, Text, Value
 

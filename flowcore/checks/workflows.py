@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from flowcore.check.needs import cycles, effective_needs, reads_failures
-from flowcore.check.references import Report, check_step_references, check_workflow_references
-from flowcore.check.scope import Scope
-from flowcore.check.steps import (
+from flowcore.checks.needs import cycles, effective_needs, reads_failures
+from flowcore.checks.references import Report, check_step_references, check_workflow_references
+from flowcore.checks.scope import Scope
+from flowcore.checks.steps import (
     check_common,
     check_default,
     check_env,
@@ -16,7 +16,7 @@ from flowcore.check.steps import (
     check_seconds,
     check_step,
 )
-from flowcore.check.text import check_clashes, check_name, check_text, check_value
+from flowcore.checks.text import check_clashes, check_name, check_text, check_value
 from flowcore.errors import Path, Problem
 from flowcore.model import Need, Nested, Output, Step, Volume, Workflow
 from flowcore.names import nearest

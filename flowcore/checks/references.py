@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from flowcore.check.scope import Scope, UnknownName, artifact_ref, is_constant, shown
-from flowcore.check.sites import Place, Site, env_sites, sites
+from flowcore.checks.scope import Scope, UnknownName, artifact_ref, is_constant, shown
+from flowcore.checks.sites import Place, Site, env_sites, sites
 from flowcore.errors import Path
 from flowcore.expressions import TypeMismatch, fits, type_of_json, unparse
 from flowcore.expressions.inference import assignable, described

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from flowcore.check.python_source import check_python
-from flowcore.check.references import Report
-from flowcore.check.scope import shown
-from flowcore.check.text import check_argument, check_clashes, check_name, check_text, check_value
+from flowcore.checks.python_source import check_python
+from flowcore.checks.references import Report
+from flowcore.checks.scope import shown
+from flowcore.checks.text import check_argument, check_clashes, check_name, check_text, check_value
 from flowcore.errors import Path
 from flowcore.expressions import fits, type_of_json
 from flowcore.expressions.inference import described

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from flowcore.check.sites import sites
+from flowcore.checks.sites import sites
 from flowcore.model import Need, Nested, Step, Workflow
 
 

@@ -3,8 +3,8 @@
 The rules are those of the reference: S1-S23 of what a run means, and the chapters on the document and on values.
 """
 
-from flowcore.check.needs import effective_fail_fast, effective_needs
-from flowcore.check.scope import output_types
-from flowcore.check.workflows import check
+from flowcore.checks.needs import effective_fail_fast, effective_needs
+from flowcore.checks.scope import output_types
+from flowcore.checks.workflows import check
 
 __all__ = ["check", "effective_fail_fast", "effective_needs", "output_types"]
