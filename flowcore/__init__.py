@@ -5,26 +5,27 @@ Names are imported when they are first used, so that a program that needs one pi
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flowcore.exports import lazy
 
 __version__ = "0.1.0"
 
-_NAMES = {
-    "authoring": (
-        "Backoff Cache Expression Mount Output Param Repeat Retry StepFunction StepResult Volume "
-        "WorkflowFunction config_map configure container expr item iteration main manifest nested on_exit own "
-        "param python run script secret step when workflow workflow_name"
-    ),
-    "backend": "Backend cancel check load logs poll render submit wait",
-    "errors": "FlowError GoneError PluginError Problem RefusedError UnreachableError UsageError WorkflowError",
-    "hookspecs": "hookimpl",
-    "model": "Workflow",
-    "runs": "LogLine Phase Rendered RunHandle StepState Update",
-}
-"""The public names, by the module that they come from."""
-
-_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "authoring": (
+            "Backoff Cache Expression Mount Output Param Repeat Retry StepFunction StepResult Volume WorkflowFunction "
+            "config_map configure container expr item iteration main manifest nested on_exit own param python run "
+            "script secret step when workflow workflow_name"
+        ),
+        "backend": "Backend cancel check load logs poll render submit wait",
+        "errors": "FlowError GoneError PluginError Problem RefusedError UnreachableError UsageError WorkflowError",
+        "hookspecs": "hookimpl",
+        "model": "Workflow",
+        "runs": "LogLine Phase Rendered RunHandle StepState Update",
+    },
+)
 
 if TYPE_CHECKING:
     from flowcore.authoring import (
@@ -96,20 +97,6 @@ if TYPE_CHECKING:
         StepState,
         Update,
     )
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'flowcore' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"flowcore.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
-
 
 __all__ = [
     "Backend",

@@ -5,53 +5,82 @@ A plugin that keeps to this module and to ``flowcore.testing`` works with every 
 
 from __future__ import annotations
 
-from flowcore.capabilities import CAPABILITIES
-from flowcore.checks import effective_fail_fast, effective_needs
-from flowcore.document import document_of, from_json, write_yaml
-from flowcore.errors import FlowError, GoneError, Problem, RefusedError, UnreachableError, UsageError, WorkflowError
-from flowcore.expressions import (
-    EvaluationError,
-    as_text,
-    evaluate,
-    references,
-    resolve,
-    resolve_text,
-    substitute,
-    unparse,
-    unparse_text,
+from typing import TYPE_CHECKING
+
+from flowcore.exports import lazy
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "capabilities": "CAPABILITIES",
+        "checks": "effective_fail_fast effective_needs",
+        "document": "document_of from_json write_yaml",
+        "errors": "FlowError GoneError Problem RefusedError UnreachableError UsageError WorkflowError",
+        "expressions": (
+            "EvaluationError as_text evaluate references resolve resolve_text substitute unparse unparse_text"
+        ),
+        "hookspecs": "CONTRACT hookimpl",
+        "model": (
+            "Backoff Cache ConfigMapKey Container EnvFrom EnvValue MISSING Manifest Missing Mount Need Nested Output "
+            "Param Python Repeat Retry Script SecretKey Step Type Volume Workflow"
+        ),
+        "names": "DNS_LABEL DNS_LABEL_1035 NameRule Names mangle run_id",
+        "runs": "Leaf LogLine Phase Reason Rendered RunHandle RunSummary Snapshot",
+        "shim": "BAD_OUTPUT function_arguments function_script step_shim step_words",
+        "syntax": "Binary Expr Get Json ListOf Literal Not Ref Template Text Value",
+        "units": "format_duration parse_duration parse_quantity",
+        "values": "kind_of misfit",
+    },
 )
-from flowcore.hookspecs import CONTRACT, hookimpl
-from flowcore.model import (
-    MISSING,
-    Backoff,
-    Cache,
-    ConfigMapKey,
-    Container,
-    EnvFrom,
-    EnvValue,
-    Manifest,
-    Missing,
-    Mount,
-    Need,
-    Nested,
-    Output,
-    Param,
-    Python,
-    Repeat,
-    Retry,
-    Script,
-    SecretKey,
-    Step,
-    Type,
-    Volume,
-    Workflow,
-)
-from flowcore.names import DNS_LABEL, DNS_LABEL_1035, NameRule, Names, mangle, run_id
-from flowcore.runs import Leaf, LogLine, Phase, Reason, Rendered, RunHandle, RunSummary, Snapshot
-from flowcore.shim import BAD_OUTPUT, function_arguments, function_script, step_shim, step_words
-from flowcore.syntax import Binary, Expr, Get, Json, ListOf, Literal, Not, Ref, Template, Text, Value
-from flowcore.units import format_duration, parse_duration, parse_quantity
-from flowcore.values import kind_of, misfit
+
+if TYPE_CHECKING:
+    from flowcore.capabilities import CAPABILITIES
+    from flowcore.checks import effective_fail_fast, effective_needs
+    from flowcore.document import document_of, from_json, write_yaml
+    from flowcore.errors import FlowError, GoneError, Problem, RefusedError, UnreachableError, UsageError, WorkflowError
+    from flowcore.expressions import (
+        EvaluationError,
+        as_text,
+        evaluate,
+        references,
+        resolve,
+        resolve_text,
+        substitute,
+        unparse,
+        unparse_text,
+    )
+    from flowcore.hookspecs import CONTRACT, hookimpl
+    from flowcore.model import (
+        MISSING,
+        Backoff,
+        Cache,
+        ConfigMapKey,
+        Container,
+        EnvFrom,
+        EnvValue,
+        Manifest,
+        Missing,
+        Mount,
+        Need,
+        Nested,
+        Output,
+        Param,
+        Python,
+        Repeat,
+        Retry,
+        Script,
+        SecretKey,
+        Step,
+        Type,
+        Volume,
+        Workflow,
+    )
+    from flowcore.names import DNS_LABEL, DNS_LABEL_1035, NameRule, Names, mangle, run_id
+    from flowcore.runs import Leaf, LogLine, Phase, Reason, Rendered, RunHandle, RunSummary, Snapshot
+    from flowcore.shim import BAD_OUTPUT, function_arguments, function_script, step_shim, step_words
+    from flowcore.syntax import Binary, Expr, Get, Json, ListOf, Literal, Not, Ref, Template, Text, Value
+    from flowcore.units import format_duration, parse_duration, parse_quantity
+    from flowcore.values import kind_of, misfit
 
 __all__ = [
     "BAD_OUTPUT",
