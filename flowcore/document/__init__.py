@@ -1,7 +1,7 @@
 """Workflows as documents: YAML and JSON in and out, and the JSON Schema.
 
 ``read_document`` and ``read_file`` make a ``Workflow`` of text and tell everything that is wrong with its form, each
-problem with its place. What is wrong with its meaning is found by ``flowcore.check``.
+problem with its place. What is wrong with its meaning is found by ``flowcore.checks``.
 """
 
 from __future__ import annotations

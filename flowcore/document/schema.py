@@ -12,7 +12,7 @@ def schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a workflow document.
 
     It says what a document may look like. What only makes sense across the document (references, cycles, the types of
-    expressions) is found by ``flowcore.check``.
+    expressions) is found by ``flowcore.checks``.
     """
     definitions: dict[str, Schema] = {}
     root = WORKFLOW.own_schema(definitions)

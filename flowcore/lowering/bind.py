@@ -33,7 +33,7 @@ def params_from_text(workflow: Workflow, given: Mapping[str, str]) -> dict[str, 
             values[name] = json.loads(text, parse_constant=_no_constant)
         except ValueError:
             what = f"{text!r} is not JSON; this param is of type {param.type}"
-            problems.append(Problem(("params", name), what))
+            problems.append(_located(workflow, name, what))
     if problems:
         raise WorkflowError(problems)
     return values
