@@ -14,7 +14,7 @@ from flowcore.expressions import EvaluationError, evaluate, resolve
 from flowcore.model import MISSING, Missing, Need
 from flowcore.outline import Entry, Inner, Outline, parse_outline
 from flowcore.runs import Leaf, Phase, Reason, Snapshot, StepState
-from flowcore.shim import BAD_OUTPUT
+from flowcore.shim import BAD_OUTPUT, DONE
 from flowcore.syntax import Json, Ref, Value
 
 
@@ -64,7 +64,8 @@ def fold(snapshot: Snapshot) -> Folded:
     outline = parse_outline(snapshot.outline)
     leaves = _Leaves(snapshot)
     steps = _decided(_together("", outline.steps, leaves), outline.steps, snapshot)
-    on_exit = tuple(_step(name, entry, leaves) for name, entry in outline.on_exit.items())
+    # Whether a step of on_exit runs is decided after all others, so the backend's word is the one.
+    on_exit = _together("", {name: evolve(entry, never=None) for name, entry in outline.on_exit.items()}, leaves)
     groups = (*steps, *on_exit)
     phase, reason, message = _run_phase(snapshot, groups)
     outputs = _outputs(outline.outputs, _scope(outline, steps)) if phase.ended else {}
@@ -102,12 +103,15 @@ class _Leaves:
         self._helpers: dict[str, list[Leaf]] = {}
         self._items: dict[str, int] = {}
         self._parents: set[str] = set()
+        self._unrolled: set[str] = set()
         for leaf in snapshot.leaves:
             table = self._helpers if leaf.helper else self._own
             # An iteration of a repeat that was lowered is `wait#3`.
             origin, _, iteration = leaf.origin.partition("#")
             if iteration:
-                leaf = evolve(leaf, iteration=int(iteration))
+                outputs = {name: value for name, value in leaf.outputs.items() if name != DONE}
+                leaf = evolve(leaf, iteration=int(iteration), outputs=outputs)
+                self._unrolled.add(origin)
             table.setdefault(origin, []).append(leaf)
             if not leaf.helper:
                 self._index(origin)
@@ -124,6 +128,10 @@ class _Leaves:
     def own(self, origin: str) -> list[Leaf]:
         return self._own.get(origin, [])
 
+    def unrolled(self, origin: str) -> bool:
+        """Whether the leaves are the iterations of a repeat that was lowered."""
+        return origin in self._unrolled
+
     def helpers(self, origin: str) -> list[Leaf]:
         return self._helpers.get(origin, [])
 
@@ -137,7 +145,8 @@ class _Leaves:
 
 
 def _step(name: str, entry: Entry, leaves: _Leaves) -> Group:
-    if entry.never is not None and not leaves.own(name):
+    if entry.never is not None:
+        # A backend may see it too, but later than ``_decided``: what was said once must stay.
         return Group(name, _PENDING, continued=entry.continued)
     if entry.each:
         return _foreach(name, entry, leaves)
@@ -164,6 +173,8 @@ def _decided(groups: tuple[Group, ...], entries: Mapping[str, Entry], snapshot: 
         state = StepState(Phase.SKIPPED, "when" if never.reason == "when" else "needs")
         if snapshot.cancelled and any(other.state.phase is Phase.CANCELLED for other, _ in needed):
             state = StepState(Phase.CANCELLED, "cancelled")
+        elif any(other.state.reason == "run-timeout" for other, _ in needed):
+            state = StepState(Phase.SKIPPED, "run-timeout")
         elif not all(meets(other, need) for other, need in needed):
             state = StepState(Phase.SKIPPED, "needs")
         found[name] = evolve(group, state=state)
@@ -187,19 +198,16 @@ def meets(group: Group, need: Need) -> bool:
 
 def _plain(name: str, entry: Entry, leaves: _Leaves) -> StepState:
     own = leaves.own(name)
-    state = _with_helpers(_pick(own, entry), entry, leaves.helpers(name))
+    picked = _iterations(own, entry) if leaves.unrolled(name) else _state(own[0]) if own else _PENDING
+    state = _with_helpers(picked, entry, leaves.helpers(name))
     if state.reason == "exit-code" and state.exit_code == BAD_OUTPUT and entry.shim:
         message = "an output cannot be what was declared; the step's log says which"
         state = evolve(state, reason="output", message=message, exit_code=0)
     return _settled(state, leaves.snapshot)
 
 
-def _pick(own: list[Leaf], entry: Entry) -> StepState:
-    """The state of a step that may be several leaves: a repeat that was lowered has one an iteration."""
-    if not own:
-        return _PENDING
-    if len(own) == 1:
-        return _state(own[0])
+def _iterations(own: list[Leaf], entry: Entry) -> StepState:
+    """The state of a repeat that was lowered: its leaves are the iterations that have begun."""
     ordered = sorted(own, key=lambda leaf: leaf.iteration or 0)
     last = ordered[0]
     for leaf in ordered:
@@ -210,7 +218,8 @@ def _pick(own: list[Leaf], entry: Entry) -> StepState:
         if leaf.phase is not Phase.SUCCEEDED or _met(leaf, entry):
             break
     state = _state(last)
-    if last is not ordered[-1] and last.phase is Phase.SUCCEEDED and not _met(last, entry):
+    if last.phase is Phase.SUCCEEDED and not _met(last, entry):
+        # The next iteration is about to start, or the helper behind the last one to fail.
         state = evolve(state, phase=Phase.RUNNING, finished=None)
     return evolve(state, started=ordered[0].started)
 
@@ -249,13 +258,14 @@ def _state(leaf: Leaf) -> StepState:
 def _with_helpers(state: StepState, entry: Entry, helpers: Iterable[Leaf]) -> StepState:
     """A helper is never shown: its failure is its origin's error, or the end of a repeat that met its limit."""
     for helper in helpers:
-        if helper.phase in _FAILING and state.phase in (Phase.PENDING, Phase.RUNNING, Phase.SUCCEEDED, Phase.SKIPPED):
-            if entry.until is not None and state.phase is Phase.SUCCEEDED:
-                return evolve(state, phase=Phase.FAILED, reason="repeat-limit", message=_LIMIT, outputs={})
+        if helper.phase not in _FAILING or state.phase not in (Phase.PENDING, Phase.RUNNING, Phase.SKIPPED):
+            continue
+        end = state.finished or helper.finished
+        if entry.until is not None and helper.phase is Phase.FAILED and state.phase is Phase.RUNNING:
+            state = evolve(state, phase=Phase.FAILED, reason="repeat-limit", message=_LIMIT, outputs={}, finished=end)
+        else:
             message = f"a step that flowcore added failed: {helper.message or helper.reason}"
-            return evolve(state, phase=Phase.ERROR, reason="helper", message=message, outputs={})
-        if not helper.phase.ended and state.phase is Phase.SUCCEEDED and entry.until is not None:
-            return evolve(state, phase=Phase.RUNNING, finished=None)
+            state = evolve(state, phase=Phase.ERROR, reason="helper", message=message, outputs={}, finished=end)
     return state
 
 
@@ -327,9 +337,7 @@ def _group_state(members: tuple[Group, ...], failing: tuple[Phase, ...] | None) 
     cancelled = next((state for state in states if state.phase is Phase.CANCELLED), None)
     if cancelled is not None:
         return evolve(result, phase=Phase.CANCELLED, reason=cancelled.reason)
-    bad = [
-        member for member in members if (member.state.phase in failing if failing else member.counts_as_failed)
-    ]
+    bad = [member for member in members if (member.state.phase in failing if failing else member.counts_as_failed)]
     if bad:
         first = bad[0]
         of = f"{len(bad)} of {len(members)} failed, first " if len(bad) > 1 else ""
@@ -418,4 +426,3 @@ def _outputs(templates: Mapping[str, Value], scope: Scope) -> dict[str, Json]:
         except (_Unknown, EvaluationError):
             continue  # a missing output is missing in what reads it, too (S6)
     return found
-

@@ -117,7 +117,7 @@ class MiniBackend:
             (folder / "logs").mkdir(parents=True)
             (folder / "workflow.json").write_text(json.dumps(rendered.objects[0]))
             (folder / "digest").write_text(rendered.digest)
-        run = _Run(folder, name, from_json(dict(rendered.objects[0])))
+        run = _Run(folder, name, from_json(dict(rendered.objects[0])), "outputs.default" in self._capabilities)
         run.save()
         threading.Thread(target=run.play, daemon=True, name=name).start()
         return RunHandle("mini", name)
@@ -181,28 +181,36 @@ def _read_logs(folder: Path, offsets: dict[str, int], ended: Mapping[str, int], 
         del index
         last = ended.get(origin, -1) >= attempt
         offset = offsets.get(path.name, 0)
-        data = path.read_bytes()[offset:]
-        while data:
-            end = data.find(b"\n", 0, LINE)
-            size = end + 1
-            if end < 0 and len(data) > LINE:
-                size = LINE
-                while size > LINE - 4 and data[size] & 0xC0 == 0x80:
-                    size -= 1  # never in the middle of a character
-                size += data[size : size + 1] == b"\n"
-            elif end < 0:
-                if not last:
-                    break
-                size = len(data)
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(room + LINE)
+        at = 0
+        while at < len(data):
+            size = _line(data, at, last)
             if size > room:
+                offsets[path.name] = offset + at
                 return True
+            if not size:
+                break
             room -= size
-            text = data[:size].removesuffix(b"\n").decode("utf-8", "replace")
+            text = data[at : at + size].removesuffix(b"\n").decode("utf-8", "replace")
             lines.append(LogLine(origin, attempt, text, stream=stream))
-            data = data[size:]
-            offset += size
-        offsets[path.name] = offset
+            at += size
+        offsets[path.name] = offset + at
     return False
+
+
+def _line(data: bytes, at: int, last: bool) -> int:
+    """How many bytes the line at ``at`` has, its end included; 0 if the rest of it is still to come."""
+    end = data.find(b"\n", at, at + LINE + 1)
+    if end >= 0:
+        return end + 1 - at
+    if len(data) - at <= LINE:
+        return len(data) - at if last else 0
+    cut = at + LINE
+    while cut > at + LINE - 4 and data[cut] & 0xC0 == 0x80:
+        cut -= 1  # never in the middle of a character
+    return cut - at
 
 
 @define
@@ -231,6 +239,7 @@ class _Run:
     folder: Path
     id: str
     workflow: Workflow
+    defaults: bool
     units: dict[str, _Unit] = field(factory=dict)
     exits: dict[str, _Unit] = field(factory=dict)
     started: float = field(factory=time.time)
@@ -351,12 +360,13 @@ class _Run:
             if ref.name in other.leaf.outputs:
                 return other.leaf.outputs[ref.name]
             default = other.step.outputs[ref.name].default
-            if default is not MISSING:
+            if self.defaults and default is not MISSING:
                 return default
             raise Missing
         raise AssertionError(f"{ref} reached a backend that cannot know it")
 
     def _spawn(self, unit: _Unit, action: Container) -> None:
+        assert action.command is not None
         attempt = unit.leaf.attempts + 1
         work = self.folder / f"work-{unit.index}-{attempt}"
         unit.outputs_folder = work / "outputs"
@@ -366,7 +376,7 @@ class _Run:
         def text(value: Any) -> str:
             return resolve_text(value, lambda ref: self._lookup(ref, unit))
 
-        assert action.command is not None
+        command = [text(word) for word in (*action.command, *action.args)]
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         env.update({name: text(value) for name, value in unit.step.env.items()})
         env.update(
@@ -383,7 +393,7 @@ class _Run:
         try:
             with logs[0].open("wb") as out, logs[1].open("wb") as err:
                 unit.process = subprocess.Popen(
-                    [text(word) for word in (*action.command, *action.args)],
+                    command,
                     cwd=work / "cwd",
                     env=env,
                     stdin=subprocess.DEVNULL,
@@ -418,7 +428,7 @@ class _Run:
             self._attempt_ended(unit, Phase.FAILED, "exit-code", f"it ended with exit code {code}", code)
         else:
             try:
-                unit.leaf = evolve(unit.leaf, outputs=_collect(unit.step, unit.outputs_folder))
+                unit.leaf = evolve(unit.leaf, outputs=_collect(unit.step, unit.outputs_folder, self.defaults))
             except ValueError as error:
                 self._attempt_ended(unit, Phase.FAILED, "output", str(error), 0)
             else:
@@ -505,12 +515,15 @@ def _texts(step: Step) -> Iterator[Any]:
         yield step.image
 
 
-def _collect(step: Step, folder: Path) -> dict[str, Json]:
+def _collect(step: Step, folder: Path, defaults: bool) -> dict[str, Json]:
     """The outputs that a command left, by S27."""
     found: dict[str, Json] = {}
     for name, output in step.outputs.items():
         place = folder / name
         if not place.is_file():
+            if defaults and output.default is not MISSING:
+                found[name] = output.default
+                continue
             raise ValueError(f"output {name} was not written")
         data = place.read_bytes()
         if len(data) > OUTPUT_BYTES:

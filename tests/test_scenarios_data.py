@@ -11,7 +11,7 @@ import mini_backend
 import pytest
 
 from flowcore.capabilities import CAPABILITIES
-from flowcore.check import check
+from flowcore.checks import check
 from flowcore.errors import WorkflowError
 from flowcore.lowering import bind, lower
 from flowcore.model import Workflow

@@ -16,6 +16,7 @@ class Mini(BackendSuite):
 
     declares: ClassVar[frozenset[str]]
     interval = 0.02
+    refused: ClassVar[dict[str, str]] = {"values-of-100-kilobytes-in-python": "bytes"}  # an argument here, not a file
 
     def make_backend(self, folder: Path) -> Backend:
         options = mini_backend.MiniOptions(str(folder))

@@ -6,8 +6,6 @@ reads the repeat always reads the chain's last step. A helper behind it fails if
 
 from __future__ import annotations
 
-from typing import Final
-
 from attrs import evolve
 
 from flowcore.lowering.commands import function_to_script, script_to_command
@@ -16,11 +14,8 @@ from flowcore.lowering.missing import may_be_missing
 from flowcore.lowering.origins import name_of
 from flowcore.lowering.rewrite import CannotReplace, rewrite_expr, rewrite_step
 from flowcore.model import BOOLEAN, Container, Need, Output, Repeat, Step, Workflow
-from flowcore.shim import step_shim
+from flowcore.shim import DONE, step_shim
 from flowcore.syntax import Binary, Expr, Literal, Ref, Template, Text, Value
-
-DONE: Final = "flow-done"
-"""The output by which an iteration says that it only carried."""
 
 
 def repeats_to_commands(workflow: Workflow) -> Workflow:

@@ -20,6 +20,8 @@ from flowcore.model import MISSING, Backoff, Output, Python
 from flowcore.syntax import ListOf, Template, Text, Value
 
 BAD_OUTPUT: Final = 213
+DONE: Final = "flow-done"
+"""The output by which an iteration of a repeat that was lowered says that it only carried outputs on."""
 
 
 @cache

@@ -99,10 +99,8 @@ while [ "$1" != -- ]; do
         shift 2
       done
       shift
-      if [ "$flow_done" = true ]; then
-        echo true >"$FLOW_OUTPUTS/flow-done" || exit 1
-        exit 0
-      fi ;;
+      printf '%s\n' "$flow_done" >"$FLOW_OUTPUTS/flow-done" || exit 1
+      [ "$flow_done" != true ] || exit 0 ;;
     sleep) [ "$2" = 0 ] || sleep "$2"; shift 2 ;;
     backoff)
       flow_retry=$((${FLOW_ATTEMPT:-1} - 1))

@@ -397,7 +397,8 @@ def faults_of(expect: Expect, seen: Observed, clock: float = 0.0) -> Iterator[st
         yield f"step {name} must not be there"
     for name in expect.steps.keys() & seen.steps.keys():
         state, wanted = seen.steps[name], expect.steps[name]
-        options = [list(_state_faults(option, state)) for option in (wanted, *wanted.alternatives)]
+        said = "\n".join([state.message or "", *(line.line for line in seen.logs if line.step == name)])
+        options = [list(_state_faults(option, state, said)) for option in (wanted, *wanted.alternatives)]
         if all(options):
             yield from (f"step {name}: {fault}" for fault in options[0])
         yield from (f"step {name}: {fault}" for fault in _time_faults(state))
@@ -406,7 +407,7 @@ def faults_of(expect: Expect, seen: Observed, clock: float = 0.0) -> Iterator[st
     yield from _order_faults(expect, seen.steps, clock)
 
 
-def _state_faults(wanted: State, state: StepState) -> Iterator[str]:
+def _state_faults(wanted: State, state: StepState, said: str) -> Iterator[str]:
     if state.phase is not wanted.phase:
         yield f"{state.phase} ({state.reason}: {state.message}), not {wanted.phase}"
     for what in ("reason", "attempts", "exit_code", "iteration"):
@@ -415,8 +416,8 @@ def _state_faults(wanted: State, state: StepState) -> Iterator[str]:
             yield f"{what} is {found!r}, not {expected!r}"
     if not same(dict(wanted.outputs), dict(state.outputs)):
         yield f"outputs are {_short(dict(state.outputs))}, not {_short(dict(wanted.outputs))}"
-    if wanted.message not in (state.message or ""):
-        yield f"the message {state.message!r} does not name {wanted.message!r}"
+    if wanted.message not in said:
+        yield f"neither the message {state.message!r} nor the log names {wanted.message!r}"
     if state.phase in (Phase.FAILED, Phase.ERROR) and not state.message:
         yield "it has no message"
 

@@ -49,7 +49,7 @@ class State:
     iteration: int | Mark | None = None
     outputs: Mapping[str, Expected] = Factory(dict)
     message: str = ""
-    """Text that the message must hold."""
+    """Text that the message, or else the log, must hold."""
     alternatives: tuple[State, ...] = ()
     """Ends that are as right, where a rule says that a backend may choose."""
 

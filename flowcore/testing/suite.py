@@ -76,10 +76,12 @@ class BackendSuite:
     def ahead(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ahead:
         """Runs the class's scenarios ahead of their tests; one for the whole class."""
         owner = request.node.getparent(pytest.Class)
-        if _AHEAD not in owner.stash:
-            owner.stash[_AHEAD] = self._make_ahead(request, tmp_path_factory.mktemp("suite"))
-            owner.addfinalizer(owner.stash[_AHEAD].close)
-        return owner.stash[_AHEAD]
+        assert owner is not None
+        ahead: Ahead | None = owner.stash.get(_AHEAD, None)
+        if ahead is None:
+            ahead = owner.stash[_AHEAD] = self._make_ahead(request, tmp_path_factory.mktemp("suite"))
+            owner.addfinalizer(ahead.close)
+        return ahead
 
     def _make_ahead(self, request: pytest.FixtureRequest, folder: Path) -> Ahead:
         driver = Driver(self.make_backend(folder), self.deadline, self.interval, self.clock)

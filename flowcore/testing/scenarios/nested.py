@@ -41,7 +41,7 @@ steps:
       params: {word: {type: string}}
       steps:
         double: {script: 'echo "$1$1" > "$FLOW_OUTPUTS/both"', args: ["${{ params.word }}"], outputs: {both: {}}}
-      outputs: {both: "${{ steps.double.outputs.both }}", given: "${{ params.word }}"}
+      outputs: {both: "${{ steps.double.outputs.both }}"}
     args: {word: "${{ steps.word.outputs.word }}"}
   show: {command: [echo, "${{ steps.twice.outputs.both }}"]}
 outputs:
@@ -50,7 +50,7 @@ outputs:
         succeeded(
             {
                 "word": ok(word="hello"),
-                "twice": all_ok(both="hellohello", given="hello"),
+                "twice": all_ok(both="hellohello"),
                 "twice/double": ok(both="hellohello"),
                 "show": ok(),
             },
@@ -58,6 +58,27 @@ outputs:
             outputs={"both": "hellohello"},
         ),
         needs="outputs",
+    ),
+    scenario(
+        "nested-gives-what-it-was-given",
+        "S20",
+        """
+steps:
+  word: {script: 'echo hello > "$FLOW_OUTPUTS/word"', outputs: {word: {}}}
+  inner:
+    workflow:
+      defaults: {image: "busybox:1"}
+      params: {word: {type: string}, times: 2}
+      steps: {works: {command: [echo, "${{ params.word }}"]}}
+      outputs: {word: "<${{ params.word }}>", times: "${{ params.times }}"}
+    args: {word: "${{ steps.word.outputs.word }}"}
+  show: {command: [echo, "${{ steps.inner.outputs.word }} ${{ steps.inner.outputs.times }}"]}
+""",
+        succeeded(
+            {"word": ok(word="hello"), "inner": all_ok(word="<hello>", times=2), "inner/works": ok(), "show": ok()},
+            logs={"inner/works": lines("hello"), "show": lines("<hello> 2")},
+        ),
+        needs="outputs nested",
     ),
     scenario(
         "nested-fails-by-its-steps",
