@@ -261,7 +261,7 @@ class LocalBackend:
                     )
         for mark in self._home().expiring.glob(f"*_{folder.id}"):
             mark.unlink(missing_ok=True)
-        supervisor.ensure(folder)
+        supervisor.ensure(folder, patience=5.0)
         return handle
 
     # Helpers

@@ -6,6 +6,7 @@ parallelism are ignored, which the notes say.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 from attrs import evolve
 
 from flowcore.document import from_json
+from flowcore.errors import RefusedError
 from flowcore.expressions import EvaluationError
 from flowcore.model import Nested, Python, Step, Workflow
 from flowcore.runs import Phase
@@ -38,8 +40,13 @@ from flowcore_local.supervisor import mark_expiry
 
 def run_here(folder: RunFolder) -> None:
     """Run a submitted run to its end in this process."""
+    lease = os.open(folder.lease, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     store = Store(folder.database)
     try:
+        try:
+            fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RefusedError(f"run {folder.id} is running already; use another key to debug it") from None
         run = store.run()
         if run.done:
             return
@@ -51,12 +58,17 @@ def run_here(folder: RunFolder) -> None:
         setting = Setting(run.id, store.settings()["python"], str(folder.files), private.read(folder.private))
         try:
             _run(scheduler, store, folder, setting)
+        except BaseException as error:
+            with store.writing():
+                store.finish(Phase.ERROR, time.time(), f"debugging ended with {type(error).__name__}")
+            raise
         finally:
             cache.close()
             folder.private.unlink(missing_ok=True)
         mark_expiry(home, folder, store)
     finally:
         store.close()
+        os.close(lease)
 
 
 def unhurried(workflow: Workflow) -> Workflow:
@@ -150,7 +162,10 @@ def _call(program: str, launch: Launch) -> int:
     with _surroundings(launch.work, launch.env):
         exec(compile(program, f"<{launch.origin}: flowcore>", "exec"), module.__dict__)
         space: dict[str, Any] = module.__dict__
-        code: int = space["main"](json.loads(space["CALL"]), [])
+        try:
+            code: int = space["main"](json.loads(space["CALL"]), [])
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
     return code
 
 

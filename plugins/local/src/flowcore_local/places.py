@@ -144,7 +144,7 @@ class RunFolder:
 
     @property
     def lease(self) -> Path:
-        """Locked by the supervisor as long as it lives."""
+        """Locked by the supervisor as long as it lives; its process's number is in it."""
         return self.path / "lease"
 
     @property

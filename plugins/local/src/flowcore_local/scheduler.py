@@ -15,7 +15,7 @@ from typing import Literal as OneOf
 
 from attrs import Factory, frozen
 
-from flowcore.check import effective_fail_fast, effective_needs
+from flowcore.checks import effective_fail_fast, effective_needs
 from flowcore.expressions import EvaluationError, evaluate, references, resolve, resolve_text
 from flowcore.model import MISSING, ConfigMapKey, Missing, Need, Nested, Python, Script, SecretKey, Step, Workflow
 from flowcore.model import Container as ContainerAction

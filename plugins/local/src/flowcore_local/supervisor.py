@@ -19,8 +19,14 @@ from flowcore_local.store import Store
 _MODULE: Final = "flowcore_local.supervisor"
 
 
-def ensure(folder: RunFolder) -> bool:
-    """Start a supervisor for an unfinished run if none lives; True if one was started."""
+def ensure(folder: RunFolder, patience: float = 0.0) -> bool:
+    """Start a supervisor for an unfinished run if none lives; True if one was started.
+
+    ``patience`` is how many seconds to wait for one that is about to leave.
+    """
+    deadline = time.monotonic() + patience
+    while alive(folder) and time.monotonic() < deadline:
+        time.sleep(0.01)
     try:
         lease = os.open(folder.lease, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
@@ -103,6 +109,8 @@ def main(arguments: list[str]) -> int:
     folder = RunFolder(Path(arguments[0]))
     lease = int(arguments[1])
     os.set_inheritable(lease, False)
+    os.ftruncate(lease, 0)
+    os.pwrite(lease, f"{os.getpid()}\n".encode(), 0)
     # sh starts what it puts in the background with these ignored, and steps would inherit that.
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
