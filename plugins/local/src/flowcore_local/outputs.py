@@ -38,10 +38,7 @@ def collect(
     for name, output in outputs.items():
         place = f"{folder}/{name}"
         if name == stdout:
-            if output.artifact:
-                _replace(stdout_file, place)
-            else:
-                place = stdout_file
+            place = stdout_file
         if output.artifact:
             found[name] = _keep(name, place, kept)
             continue
@@ -82,12 +79,6 @@ def _copy_of_link(name: str, place: str, target: str) -> None:
         shutil.copyfile(place, target)
     else:
         raise BadOutput(f"artifact {name} is a link to {os.readlink(place)}, which is not there")
-
-
-def _replace(source: str, target: str) -> None:
-    import shutil
-
-    shutil.copyfile(source, target)
 
 
 def _read(name: str, place: str) -> str:
