@@ -394,7 +394,7 @@ class _Run:
             with logs[0].open("wb") as out, logs[1].open("wb") as err:
                 unit.process = subprocess.Popen(
                     command,
-                    cwd=work / "cwd",
+                    cwd=unit.step.working_dir or work / "cwd",
                     env=env,
                     stdin=subprocess.DEVNULL,
                     stdout=out,

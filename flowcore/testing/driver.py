@@ -503,6 +503,9 @@ def _order_faults(expect: Expect, steps: Mapping[str, StepState], clock: float) 
     for first, second in expect.ends:
         if times(second)[1] < times(first)[1] - clock:
             yield f"step {second} ended before {first}"
+    for first, second in expect.together:
+        if max(times(first)[0], times(second)[0]) > min(times(first)[1], times(second)[1]) + clock:
+            yield f"steps {first} and {second} did not run at the same time"
     spans = sorted((*times(name), name) for name in expect.apart)
     for (_, end, one), (start, _, other) in pairwise(spans):
         if start < end - clock:

@@ -133,6 +133,8 @@ class Expect:
     """Pairs of steps: the first ends before the second does."""
     apart: tuple[str, ...] = ()
     """Steps of which no two run at the same time."""
+    together: tuple[tuple[str, str], ...] = ()
+    """Pairs of steps that run at the same time."""
 
 
 @frozen
@@ -217,6 +219,7 @@ class Scenario:
         params: the params it is run with.
         actions: what happens to the run, in order.
         secrets: secrets that must exist: name, key, text.
+        config_maps: config maps that must exist, likewise.
         may_refuse: words that the error holds if the backend knows before the run that it cannot succeed.
     """
 
@@ -229,6 +232,7 @@ class Scenario:
     params: Mapping[str, Json | Mark] = field(factory=dict, repr=False)
     actions: tuple[Action, ...] = ()
     secrets: Mapping[str, Mapping[str, str]] = field(factory=dict, repr=False)
+    config_maps: Mapping[str, Mapping[str, str]] = field(factory=dict, repr=False)
     may_refuse: tuple[str, ...] = ()
 
 
@@ -248,6 +252,7 @@ def scenario(
     params: Mapping[str, Json | Mark] | None = None,
     actions: tuple[Action, ...] = (),
     secrets: Mapping[str, Mapping[str, str]] | None = None,
+    config_maps: Mapping[str, Mapping[str, str]] | None = None,
     may_refuse: tuple[str, ...] = (),
 ) -> Scenario:
     """Write a scenario down shortly: lists are words apart by blanks, and the document's head is added."""
@@ -264,6 +269,7 @@ def scenario(
         params=params or {},
         actions=actions,
         secrets=secrets or {},
+        config_maps=config_maps or {},
         may_refuse=may_refuse,
     )
 

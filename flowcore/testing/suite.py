@@ -17,6 +17,9 @@ from flowcore.testing.driver import Driver, Mismatch, Skip
 from flowcore.testing.scenario import Scenario
 from flowcore.testing.scenarios import SCENARIOS
 
+Texts = Mapping[str, Mapping[str, str]]
+"""Secrets or config maps: name, key, text."""
+
 
 class BackendSuite:
     """Every scenario on one backend. A plugin's test is::
@@ -53,24 +56,21 @@ class BackendSuite:
         plain = Backend.select(self.backend, options=dict(self.options))
         if "secrets" not in plain.capabilities:
             return plain
-        return Backend.select(self.backend, options={**self.options, **self.make_secrets(folder, all_secrets())})
+        return Backend.select(
+            self.backend,
+            options={**self.options, **self.make_secrets(folder, *all_secrets())},
+        )
 
-    def make_secrets(self, folder: Path, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, Json]:
-        """Make secrets exist for the backend; returns the options that say where they are.
+    def make_secrets(self, folder: Path, secrets: Texts, config_maps: Texts) -> dict[str, Json]:
+        """Make secrets and config maps exist for the backend; returns the options that say where they are.
 
-        This one suits backends whose profile says where secrets come from. Where the platform keeps them, create them
+        This one suits backends whose profile says where they come from. Where the platform keeps them, create them
         there and return nothing.
         """
-        found: dict[str, Json] = {}
-        for name, keys in secrets.items():
-            places: dict[str, Json] = {}
-            for key, text in keys.items():
-                place = folder / f"{name}-{key}"
-                place.write_bytes(text.encode())
-                place.chmod(0o600)
-                places[key] = {"file": str(place)}
-            found[name] = places
-        return {"secrets": found}
+        return {
+            "secrets": _as_files(folder / "secrets", secrets),
+            "config_maps": _as_files(folder / "config_maps", config_maps),
+        }
 
     @pytest.fixture
     def ahead(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ahead:
@@ -146,10 +146,26 @@ class Ahead:
 _AHEAD: Final = pytest.StashKey[Ahead]()
 
 
-def all_secrets() -> dict[str, dict[str, str]]:
-    """The secrets that scenarios use: name, key, text."""
-    found: dict[str, dict[str, str]] = {}
-    for scenario in SCENARIOS:
-        for name, keys in scenario.secrets.items():
-            found.setdefault(name, {}).update(keys)
+def _as_files(folder: Path, texts: Texts) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for name, keys in texts.items():
+        places: dict[str, Json] = {}
+        (folder / name).mkdir(parents=True)
+        for key, text in keys.items():
+            place = folder / name / key
+            place.write_bytes(text.encode())
+            place.chmod(0o600)
+            places[key] = {"file": str(place)}
+        found[name] = places
     return found
+
+
+def all_secrets() -> tuple[Texts, Texts]:
+    """The secrets and the config maps that scenarios use."""
+    secrets: dict[str, dict[str, str]] = {}
+    config_maps: dict[str, dict[str, str]] = {}
+    for scenario in SCENARIOS:
+        for found, given in ((secrets, scenario.secrets), (config_maps, scenario.config_maps)):
+            for name, keys in given.items():
+                found.setdefault(name, {}).update(keys)
+    return secrets, config_maps

@@ -357,6 +357,7 @@ steps:
   key: {command: [echo, "${{ steps.facts.outputs.facts.b }}"]}
   index: {command: [echo, "${{ steps.facts.outputs.facts.a[1] }}"]}
   there: {command: [echo, "${{ steps.facts.outputs.facts.a[0] }}"]}
+  asks: {when: "steps.facts.outputs.facts.b == 1", command: [echo, never]}
   behind: {needs: [key], command: [echo, never]}
 """,
         run_failed(
@@ -365,10 +366,11 @@ steps:
                 "key": error("expression"),
                 "index": error("expression"),
                 "there": ok(),
+                "asks": error("expression"),
                 "behind": skipped("needs"),
             },
             logs={"there": lines("1")},
         ),
-        needs="outputs fail_fast.off",
+        needs="outputs when fail_fast.off",
     ),
 )

@@ -6,6 +6,7 @@ from flowcore.runs import Phase
 from flowcore.testing.scenario import (
     PYTHON,
     all_ok,
+    error,
     failed,
     group,
     lines,
@@ -24,7 +25,7 @@ SCENARIOS = (
 steps:
   each:
     foreach: [plain, 10, 0.5, true, {key: of an object}]
-    command: [echo, "got ${{ item }}"]
+    command: [sh, -c, 'echo "$FLOW_STEP: $1 $ITEM"', sh, "got ${{ item }}"]
     env: {ITEM: "${{ item }}"}
   keyed: {foreach: [{name: a}, {name: b}], command: [echo, "${{ item.name }}"]}
 """,
@@ -37,10 +38,10 @@ steps:
                 "keyed[1]": ok(),
             },
             logs={
-                "each[0]": lines("got plain"),
-                "each[1]": lines("got 10"),
-                "each[2]": lines("got 0.5"),
-                "each[3]": lines("got true"),
+                "each[0]": lines("each[0]: got plain plain"),
+                "each[1]": lines("each[1]: got 10 10"),
+                "each[2]": lines("each[2]: got 0.5 0.5"),
+                "each[3]": lines("each[3]: got true true"),
                 "keyed[0]": lines("a"),
                 "keyed[1]": lines("b"),
             },
@@ -227,6 +228,29 @@ steps:
 """,
         succeeded({"list": skipped("when"), "each": skipped("needs"), "after": skipped("needs")}),
         needs="outputs foreach foreach.dynamic",
+    ),
+    scenario(
+        "foreach-over-what-is-no-list",
+        "S4 S15",
+        """
+fail_fast: false
+steps:
+  facts:
+    script: echo '{"number":5}' > "$FLOW_OUTPUTS/facts"
+    outputs: {facts: {type: object}}
+  number: {foreach: "${{ steps.facts.outputs.facts.number }}", command: [echo, "${{ item }}"]}
+  missing: {foreach: "${{ steps.facts.outputs.facts.list }}", command: [echo, "${{ item }}"]}
+  behind: {needs: [missing], command: [echo, never]}
+""",
+        run_failed(
+            {
+                "facts": ok(facts={"number": 5}),
+                "number": error("expression"),
+                "missing": error("expression"),
+                "behind": skipped("needs"),
+            }
+        ),
+        needs="outputs foreach foreach.dynamic fail_fast.off",
     ),
     scenario(
         "foreach-continues-with-defaults",

@@ -293,6 +293,19 @@ steps:
         needs="fail_fast.off",
     ),
     scenario(
+        "fail-fast-is-off-by-a-need",
+        "S9",
+        """
+steps:
+  breaks: {command: [sh, -c, "exit 1"]}
+  slow: {command: [sh, -c, "sleep 1; echo slow"]}
+  after_slow: {needs: [slow], command: [echo, after_slow]}
+  clean: {needs: {breaks: finished}, command: [echo, clean]}
+""",
+        run_failed({"breaks": failed(1), "slow": ok(), "after_slow": ok(), "clean": ok()}),
+        needs="needs.status fail_fast.off",
+    ),
+    scenario(
         "continue-covers-errors",
         "S10 S1",
         """

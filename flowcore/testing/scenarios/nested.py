@@ -18,14 +18,14 @@ steps:
       defaults: {image: "busybox:1"}
       params: {to: {type: string}, times: 2}
       steps:
-        build: {command: [echo, "build for ${{ params.to }}"]}
+        build: {command: [sh, -c, 'echo "$FLOW_STEP for $1"', sh, "${{ params.to }}"]}
         upload: {needs: [build], command: [echo, "upload ${{ params.times }}"]}
     args: {to: there}
   after: {needs: [publish], command: [echo, after]}
 """,
         succeeded(
             {"before": ok(), "publish": all_ok(), "publish/build": ok(), "publish/upload": ok(), "after": ok()},
-            logs={"publish/build": lines("build for there"), "publish/upload": lines("upload 2")},
+            logs={"publish/build": lines("publish/build for there"), "publish/upload": lines("upload 2")},
             order=(("before", "publish/build"), ("publish/build", "publish/upload"), ("publish/upload", "after")),
         ),
     ),

@@ -127,10 +127,13 @@ steps:
   works: {command: [echo, works]}
   more: {command: [echo, more]}
 on_exit:
-  first: {command: [echo, first]}
-  second: {command: [echo, second]}
+  first: {command: [sleep, "2"]}
+  second: {command: [sleep, "2"]}
 """,
-        succeeded({"works": ok(), "more": ok(), "first": ok(), "second": ok()}),
+        succeeded(
+            {"works": ok(), "more": ok(), "first": ok(), "second": ok()},
+            together=(("first", "second"),),
+        ),
         needs="on_exit timeout parallelism",
     ),
 )

@@ -130,6 +130,19 @@ steps:
         needs="outputs fail_fast.off",
     ),
     scenario(
+        "output-whose-items-are-not-their-type",
+        "S27",
+        """
+steps:
+  writes:
+    script: echo '[1, "two"]' > "$FLOW_OUTPUTS/value"
+    outputs: {value: {type: list, items: integer}}
+""",
+        run_failed({"writes": failed(0, "output", message="value")}),
+        needs="outputs",
+        natively="outputs.typed",
+    ),
+    scenario(
         "output-that-is-not-utf-8",
         "S27",
         """
@@ -314,7 +327,7 @@ steps:
 """,
         succeeded(
             {
-                "each": all_ok(part=[ARTIFACT, ARTIFACT]),
+                "each": all_ok(),
                 "each[0]": ok(part=ARTIFACT),
                 "each[1]": ok(part=ARTIFACT),
                 "gathers": ok(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flowcore.testing.scenario import failed, lines, ok, run_failed, scenario, succeeded
+from flowcore.runs import Phase
+from flowcore.testing.scenario import ANY, State, failed, lines, ok, run_failed, scenario, succeeded
 
 TOKEN = "s3cr3t $(id) `id` '\" %d \\n {{x}} ${{x}} é"
 
@@ -124,6 +125,58 @@ steps:
 "steps": {"each": &step {"command": ["echo", "a"]}, "again": *step}
 """,
         succeeded({"each": ok(), "again": ok()}, logs={"again": lines("a")}),
+    ),
+    scenario(
+        "working-directory",
+        "S28",
+        """
+steps:
+  there: {working_dir: /tmp, command: [pwd]}
+  script: {working_dir: /tmp, script: pwd}
+""",
+        succeeded({"there": ok(), "script": ok()}, logs={"there": lines("/tmp"), "script": lines("/tmp")}),
+    ),
+    scenario(
+        "volume-that-steps-share",
+        "S1",
+        """
+volumes: {scratch: {size: 1Mi}}
+steps:
+  writes: {mounts: {/scratch: scratch}, command: [sh, -c, "echo hello > /scratch/word"]}
+  reads: {needs: [writes], mounts: {/scratch: {volume: scratch, read_only: true}}, command: [cat, /scratch/word]}
+""",
+        succeeded({"writes": ok(), "reads": ok()}, logs={"reads": lines("hello")}),
+        needs="volumes",
+    ),
+    scenario(
+        "manifest-of-a-config-map",
+        "S8",
+        """
+steps:
+  makes:
+    manifest:
+      apiVersion: v1
+      kind: ConfigMap
+      metadata: {name: "${{ run.id }}-made"}
+      data: {word: hello}
+    success_when: data.word == 'hello'
+    failure_when: data.word == 'bye'
+  after: {needs: [makes], command: [echo, after]}
+""",
+        succeeded({"makes": State(Phase.SUCCEEDED, exit_code=ANY), "after": ok()}),
+        needs="manifest",
+    ),
+    scenario(
+        "config-map-in-the-environment",
+        "S28 S13b",
+        """
+steps:
+  asks: {env: {WORD: {config_map: flowcore-scenario, key: word}}, script: 'echo "$WORD"'}
+  all: {env_from: [{config_map: flowcore-scenario}], script: 'echo "$word"'}
+""",
+        succeeded({"asks": ok(), "all": ok()}, logs={"asks": lines("$(id) `x`"), "all": lines("$(id) `x`")}),
+        needs="secrets",
+        config_maps={"flowcore-scenario": {"word": "$(id) `x`"}},
     ),
     scenario(
         "secret-in-the-environment",

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from flowcore.testing.scenario import (
+    ANY,
     UNIQUE,
     Delete,
     GoneByItself,
     Line,
     OtherContent,
+    Resume,
     SameKey,
+    failed,
     lines,
     ok,
+    run_failed,
     scenario,
+    skipped,
     succeeded,
 )
 
@@ -107,6 +112,20 @@ steps:
 """,
         succeeded({"says": ok()}),
         actions=(Delete(),),
+    ),
+    scenario(
+        "resumed-run-keeps-what-succeeded",
+        "S25 S1",
+        """
+fail_fast: false
+steps:
+  works: {script: 'head -c 9 /dev/urandom | od -An -tx1 | tee "$FLOW_OUTPUTS/token"', outputs: {token: {}}}
+  breaks: {needs: [works], command: [sh, -c, 'test "$FLOW_ATTEMPT" = 2']}
+  behind: {needs: [breaks], command: [echo, behind]}
+""",
+        run_failed({"works": ok(token=ANY), "breaks": failed(1), "behind": skipped("needs")}),
+        needs="outputs fail_fast.off",
+        actions=(Resume(succeeded({"works": ok(token=ANY), "breaks": ok(attempts=2), "behind": ok()})),),
     ),
     scenario(
         "run-is-gone-after-its-ttl",

@@ -55,7 +55,7 @@ steps:
   b: {command: [sleep, "2"]}
   c: {needs: [a], command: [echo, c]}
 """,
-        succeeded({"a": ok(), "b": ok(), "c": ok()}, order=(("a", "c"),)),
+        succeeded({"a": ok(), "b": ok(), "c": ok()}, order=(("a", "c"),), together=(("a", "b"),)),
         needs="parallelism",
     ),
     scenario(
