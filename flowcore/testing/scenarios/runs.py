@@ -86,8 +86,8 @@ steps:
         "S30 S31",
         """
 steps:
-  speaks: {script: "for i in 1 2 3; do echo $i; sleep 0.3; done"}
-  after: {needs: [speaks], command: [echo, after]}
+  speaks: {script: "for i in 1 2 3; do echo $i; sleep 0.2; done"}
+  after: {needs: [speaks], command: [sh, -c, "echo after; sleep 0.5"]}
 """,
         succeeded({"speaks": ok(), "after": ok()}, logs={"speaks": lines("1", "2", "3"), "after": lines("after")}),
     ),
