@@ -9,11 +9,21 @@ from typing import Any
 
 from attrs import frozen
 
-from flowcore.expressions import EvaluationError, resolve, resolve_text
-from flowcore.model import ConfigMapKey, Container, Python, Script, SecretKey, Step
-from flowcore.shim import function_script
-from flowcore.syntax import Json, Ref
-from flowcore.units import parse_quantity
+from flowcore.plugin import (
+    ConfigMapKey,
+    Container,
+    EvaluationError,
+    Json,
+    Python,
+    Ref,
+    Script,
+    SecretKey,
+    Step,
+    function_script,
+    parse_quantity,
+    resolve,
+    resolve_text,
+)
 from flowcore_local.launcher import CannotStart, Launch
 from flowcore_local.scheduler import Lookup, MissingOutput, Unit
 

@@ -13,18 +13,28 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from flowcore.capabilities import CAPABILITIES
-from flowcore.errors import GoneError, Problem, RefusedError, UsageError
-from flowcore.hookspecs import CONTRACT, hookimpl
-from flowcore.names import run_id
-from flowcore.runs import Phase, Rendered, RunHandle, RunSummary, Snapshot
-from flowcore.syntax import Json
+from flowcore.plugin import (
+    CAPABILITIES,
+    CONTRACT,
+    GoneError,
+    Json,
+    Phase,
+    Problem,
+    RefusedError,
+    Rendered,
+    RunHandle,
+    RunSummary,
+    Snapshot,
+    UsageError,
+    hookimpl,
+    run_id,
+)
 from flowcore_local.options import Options as _Options
 from flowcore_local.outputs import OUTPUT_BYTES
 from flowcore_local.places import Home, RunFolder
 
 if TYPE_CHECKING:
-    from flowcore.model import Workflow
+    from flowcore.plugin import Workflow
     from flowcore_local.store import RunRecord, Store
 
 _ABSENT: Final = frozenset({"manifest", "volumes"})
@@ -65,7 +75,7 @@ class LocalBackend:
 
     @hookimpl
     def render(self, workflow: Workflow) -> Rendered:
-        from flowcore.document import document_of, write_yaml
+        from flowcore.plugin import document_of, write_yaml
         from flowcore_local.fitness import notes
 
         document: dict[str, Json] = dict(document_of(workflow))
@@ -106,7 +116,7 @@ class LocalBackend:
 
     def _create(self, home: Home, folder: RunFolder, rendered: Rendered) -> None:
         """Make the run's folder whole under another name, then give it its own: two submitters make one run."""
-        from flowcore.document import from_json
+        from flowcore.plugin import from_json
         from flowcore_local import private
         from flowcore_local.store import Store
 
@@ -238,7 +248,7 @@ class LocalBackend:
 
     @hookimpl
     def resume(self, handle: RunHandle) -> RunHandle:
-        from flowcore.document import from_json
+        from flowcore.plugin import from_json
         from flowcore_local import private, supervisor
 
         folder = self._run(handle)

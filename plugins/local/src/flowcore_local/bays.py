@@ -2,7 +2,7 @@
 
 Making and removing folders costs more than everything else that the engine does for a small step, so an attempt gets
 a bay that an earlier one has left, swept: an empty ``work`` (its working folder), an empty ``out`` (its
-``FLOW_OUTPUTS``), and no lock. What stays of an attempt (logs, artifacts) is moved out first.
+``FLOW_OUTPUTS``), and an empty lock. What stays of an attempt (logs, artifacts) is moved out first.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ class Bays:
     def give_back(self, bay: int) -> None:
         """The attempt in it is over, and that is recorded."""
         place = self.path(bay)
-        for name in ("lock", "function.py"):
-            try:
-                os.unlink(f"{place}/{name}")
-            except FileNotFoundError:
-                pass
+        # Emptied, not removed: to make a file costs ten times as much as to open it.
+        try:
+            os.truncate(f"{place}/lock", 0)
+            os.unlink(f"{place}/function.py")
+        except FileNotFoundError:
+            pass
         for name in _KEPT:
             _empty(f"{place}/{name}")
         heapq.heappush(self._free, bay)
@@ -91,14 +92,10 @@ def _remove(folder: str) -> None:
         except FileNotFoundError:
             pass
         return
-
-    def writable(function: object, path: str, _: object) -> None:
-        # A step may have taken its own rights away.
-        os.chmod(os.path.dirname(path), 0o700)
-        os.chmod(path, 0o700)
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)
-
-    shutil.rmtree(folder, onerror=writable)
+    # A step may have taken its own rights away.
+    os.chmod(folder, 0o700)
+    for parent, names, _ in os.walk(folder):
+        for name in names:
+            if not os.path.islink(f"{parent}/{name}"):
+                os.chmod(f"{parent}/{name}", 0o700)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from flowcore.syntax import Json
+from flowcore.plugin import Json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS success (

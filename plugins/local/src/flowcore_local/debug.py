@@ -19,11 +19,7 @@ from typing import Any
 
 from attrs import evolve
 
-from flowcore.document import from_json
-from flowcore.errors import RefusedError
-from flowcore.expressions import EvaluationError
-from flowcore.model import Nested, Python, Step, Workflow
-from flowcore.runs import Phase
+from flowcore.plugin import EvaluationError, Nested, Phase, Python, RefusedError, Step, Workflow, from_json
 from flowcore_local import private
 from flowcore_local.action import Setting, describe, function_program
 from flowcore_local.bays import Bays

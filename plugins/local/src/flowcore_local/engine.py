@@ -14,10 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from flowcore.expressions import EvaluationError
-from flowcore.model import Workflow
-from flowcore.runs import Phase
-from flowcore.syntax import Json
+from flowcore.plugin import EvaluationError, Json, Phase, Workflow
 from flowcore_local.action import Setting, describe, memory_limit
 from flowcore_local.bays import Bays
 from flowcore_local.cache import Cache

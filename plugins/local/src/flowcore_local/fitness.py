@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from flowcore.errors import Path, Problem
-from flowcore.model import Container, Nested, Step, Workflow
+from flowcore.plugin import Container, Nested, Problem, Step, Workflow
+
+Where = tuple["str | int", ...]
 
 _PLACEMENT: Final = {
     "image": "image",
@@ -20,7 +21,7 @@ _PLACEMENT: Final = {
 }
 
 
-def all_steps(workflow: Workflow, path: Path = ()) -> Iterator[tuple[Path, Step]]:
+def all_steps(workflow: Workflow, path: Where = ()) -> Iterator[tuple[Where, Step]]:
     """Every step with its path in the document, those of nested workflows included."""
     for group, steps in (("steps", workflow.steps), ("on_exit", workflow.on_exit)):
         for name, step in steps.items():

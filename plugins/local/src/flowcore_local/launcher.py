@@ -11,8 +11,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from flowcore.model import Step
-from flowcore.runs import Reason
+from flowcore.plugin import Reason, Step
 
 
 class CannotStart(Exception):

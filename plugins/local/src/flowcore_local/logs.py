@@ -8,8 +8,7 @@ from typing import Literal as OneOf
 
 from attrs import Factory, frozen
 
-from flowcore.errors import UsageError
-from flowcore.runs import LogLine
+from flowcore.plugin import LogLine, UsageError
 from flowcore_local.places import RunFolder
 from flowcore_local.store import AttemptRecord, Store
 

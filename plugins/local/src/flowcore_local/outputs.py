@@ -8,9 +8,7 @@ import stat
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
-from flowcore.model import Missing, Output
-from flowcore.syntax import Json
-from flowcore.values import misfit
+from flowcore.plugin import Json, Missing, Output, misfit
 
 OUTPUT_BYTES: Final = 1024 * 1024
 

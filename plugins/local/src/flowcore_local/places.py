@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from flowcore.errors import GoneError, UsageError
+from flowcore.plugin import GoneError, UsageError
 
 NETWORK: Final = frozenset(
     (

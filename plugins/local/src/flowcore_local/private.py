@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from flowcore.errors import RefusedError
-from flowcore.model import ConfigMapKey, Nested, SecretKey, Step, Workflow
+from flowcore.plugin import ConfigMapKey, Nested, RefusedError, SecretKey, Step, Workflow
 from flowcore_local.action import Sources
 from flowcore_local.options import Options
 

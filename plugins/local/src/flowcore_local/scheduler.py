@@ -15,13 +15,32 @@ from typing import Literal as OneOf
 
 from attrs import Factory, frozen
 
-from flowcore.checks import effective_fail_fast, effective_needs
-from flowcore.expressions import EvaluationError, evaluate, references, resolve, resolve_text
-from flowcore.model import MISSING, ConfigMapKey, Missing, Need, Nested, Python, Script, SecretKey, Step, Workflow
-from flowcore.model import Container as ContainerAction
-from flowcore.runs import Phase, Reason
-from flowcore.syntax import Json, Ref, Value
-from flowcore.values import misfit
+from flowcore.plugin import (
+    MISSING,
+    ConfigMapKey,
+    EvaluationError,
+    Json,
+    Missing,
+    Need,
+    Nested,
+    Phase,
+    Python,
+    Reason,
+    Ref,
+    Script,
+    SecretKey,
+    Step,
+    Value,
+    Workflow,
+    effective_fail_fast,
+    effective_needs,
+    evaluate,
+    misfit,
+    references,
+    resolve,
+    resolve_text,
+)
+from flowcore.plugin import Container as ContainerAction
 
 Lookup = Callable[[Ref], Json]
 Stop = OneOf["timeout", "run-timeout", "cancelled", "out-of-memory"]

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from flowcore.runs import Leaf, Phase
-from flowcore.syntax import Json
+from flowcore.plugin import Json, Leaf, Phase
 from flowcore_local.scheduler import Saved, Unit
 
 _SCHEMA: Final = """

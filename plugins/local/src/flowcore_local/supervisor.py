@@ -137,7 +137,7 @@ def run_to_the_end(folder: RunFolder, store: Store) -> None:
 
     from attrs import evolve
 
-    from flowcore.document import from_json
+    from flowcore.plugin import from_json
     from flowcore_local import private
     from flowcore_local.action import Setting, Sources
     from flowcore_local.cache import Cache
@@ -179,7 +179,7 @@ def run_to_the_end(folder: RunFolder, store: Store) -> None:
 
 def fail(folder: RunFolder, store: Store, message: str) -> None:
     """End a run whose engine cannot go on: attempts that run are killed, and the run is an error."""
-    from flowcore.runs import Phase
+    from flowcore.plugin import Phase
     from flowcore_local.process import kill_attempt
 
     for attempt in store.running():
