@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PROJECTS := pyproject.toml plugins/local/pyproject.toml
-# Tests share few cores with the processes that they start.
+# How many tests run at once: a number, or auto for one a core.
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
@@ -37,7 +37,7 @@ demo: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/iris/demo.sh
 
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest -q -n $(WORKERS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .
