@@ -123,7 +123,7 @@ def test_killed_at_any_point_loses_nothing_and_repeats_nothing(local: Local, tmp
     points = int(_supervise(folder, 0).stdout)
     assert Counter(effects.read_text().splitlines()) == Counter(ONCE)
     # FLOW_TEST_KILLS=1 tries every point; by default some, a different kind each time.
-    stride = int(os.environ.get("FLOW_TEST_KILLS", points // 9))
+    stride = int(os.environ.get("FLOW_TEST_KILLS", points // 6))
     for kill_at in range(1, points, stride):
         folder, effects = _submit(local, tmp_path, kill_at)
         died = _supervise(folder, kill_at)
@@ -214,6 +214,20 @@ def test_an_end_that_nobody_knows_is_an_error(local: Local) -> None:
     os.killpg(int(lock.read_text().split()[0]), signal.SIGKILL)
     state = local.wait(handle).steps["dies"]
     assert (state.phase, state.reason, state.exit_code) == ("error", "lost", None)
+
+
+def test_nothing_of_a_lost_attempt_goes_on(local: Local) -> None:
+    handle = local.submit("steps: {dies: {script: 'echo $$; exec sleep 300'}}")
+    local.until_running(handle, "dies")
+    while not (lines := local.lines(handle)):
+        os.sched_yield()
+    lock = next((local.folder(handle) / "bays").glob("*/lock"))
+    os.kill(local.supervisor(handle), signal.SIGKILL)
+    os.kill(int(lock.read_text().split()[0]), signal.SIGKILL)
+    assert local.wait(handle).steps["dies"].reason == "lost"
+    process = Path("/proc") / lines[0]
+    # A container's process 1 may leave the dead unburied.
+    assert not process.exists() or (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_cancel_reaches_a_run_without_supervisor(local: Local) -> None:

@@ -304,7 +304,8 @@ class LocalBackend:
             due, _, name = mark.partition("_")
             if float(due) <= now:
                 folder = RunFolder(home.runs / name)
-                if folder.path.exists():
+                # A run that was resumed meanwhile is not over.
+                if folder.database.exists() and _expired(folder, now):
                     _remove_run(folder)
                 (home.expiring / mark).unlink(missing_ok=True)
 
@@ -329,6 +330,12 @@ class _store:
 
     def __exit__(self, *_: object) -> None:
         self._store.close()
+
+
+def _expired(folder: RunFolder, now: float) -> bool:
+    with _store(folder) as store:
+        run = store.run()
+    return run.done and run.ttl is not None and run.finished is not None and run.finished + run.ttl <= now + 0.001
 
 
 def _remove_run(folder: RunFolder) -> None:

@@ -128,7 +128,7 @@ def _attempt(scheduler: Scheduler, unit: Unit, seq: int, place: str, streams: st
         if isinstance(action, Python):
             code = _call(function_program(unit, action, scheduler.lookup(unit)), launch)
         else:
-            find_program(launch.argv[0], launch.env.get("PATH", ""), launch.work)
+            find_program(launch.argv[0], launch.env.get("PATH", os.defpath), launch.work)
             code = _child(launch, unit.step.stdout)
     except EvaluationError as error:
         return Outcome(Phase.ERROR, "expression", str(error))

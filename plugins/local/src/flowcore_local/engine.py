@@ -206,6 +206,8 @@ class Engine:
             self._landed.clear()
             done = scheduler.done and not self._flying
             if done:
+                # Before the end is recorded, so that no kill can leave secrets behind; nothing is left to need them.
+                self._folder.private.unlink(missing_ok=True)
                 self._store.finish(self._phase(), now)
         for launch in launches:
             try:
@@ -330,8 +332,7 @@ class Engine:
         self._left.clear()
 
     def _clean(self) -> None:
-        """The end of the run: secrets go, and so does what only running steps need."""
-        self._folder.private.unlink(missing_ok=True)
+        """The end of the run: what only running steps need goes."""
         for folder in (self._folder.files, self._folder.bays):
             shutil.rmtree(folder, ignore_errors=True)
 

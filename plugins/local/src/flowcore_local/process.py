@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from flowcore_local.launcher import Adoption, CannotStart, Exit, Launch
@@ -57,7 +57,7 @@ class ProcessLauncher:
     def prepare(self, launch: Launch) -> None:
         if not launch.argv:
             raise CannotStart("it names only an image, and a process needs a command")
-        find_program(launch.argv[0], launch.env.get("PATH", ""), launch.work)
+        find_program(launch.argv[0], launch.env.get("PATH", os.defpath), launch.work)
 
     def start(self, launch: Launch) -> None:
         lock = os.open(f"{launch.folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -106,6 +106,7 @@ class ProcessLauncher:
         pid, code, finished = _report(folder)
         if pid is None:
             return "never"
+        _end_orphans(pid, folder)
         return Exit(seq, code, finished)
 
     def descriptors(self) -> Iterable[int]:
@@ -138,7 +139,9 @@ class ProcessLauncher:
             if not _held(folder):
                 del self._adopted[seq]
                 self._limits.pop(seq, None)
-                _, code, finished = _report(folder)
+                pid, code, finished = _report(folder)
+                if pid is not None:
+                    _end_orphans(pid, folder)
                 found.append(Exit(seq, code, finished))
         return found
 
@@ -230,6 +233,38 @@ def _signal_group(pid: int, number: int) -> None:
         pass  # it has just ended
 
 
+def _end_orphans(session: int, folder: str) -> None:
+    """Kill what an attempt left running, when its shell is not this process's child.
+
+    The shell's number may be another process's by now, so only processes with the attempt's own environment are meant.
+    """
+    mark = f"FLOW_OUTPUTS={folder}/out".encode()
+    for pid, fields in _processes():
+        if int(fields[3]) == session:
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    if mark in file.read().split(b"\0"):
+                        os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass  # it has just ended
+
+
+def _processes() -> Iterator[tuple[int, list[bytes]]]:
+    """Every process with the fields of its ``/proc`` stat after the name; none where there is no ``/proc``."""
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return
+    for name in names:
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    # The name of a program is in parentheses and may hold anything, these too.
+                    yield int(name), file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+
+
 if hasattr(os, "waitid"):
 
     def _ended_child() -> int | None:
@@ -264,15 +299,7 @@ def _memory_of_sessions() -> dict[int, int]:
         return _memory_by_ps()
     page = os.sysconf("SC_PAGE_SIZE")
     used: dict[int, int] = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                # The name of a program is in parentheses and may hold anything, these too.
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
+    for _, fields in _processes():
         session = int(fields[3])
         used[session] = used.get(session, 0) + int(fields[21]) * page
     return used

@@ -8,6 +8,7 @@ runs, not for what it has done.
 from __future__ import annotations
 
 import heapq
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
@@ -45,6 +46,7 @@ from flowcore.plugin import Container as ContainerAction
 Lookup = Callable[[Ref], Json]
 Stop = OneOf["timeout", "run-timeout", "cancelled", "out-of-memory"]
 
+_INDEX: Final = re.compile(r"\[[0-9]+\]")
 ON_EXIT_TIMEOUT: Final = 600.0
 """Seconds an on_exit step has unless it says otherwise (S23)."""
 
@@ -193,8 +195,8 @@ class Unit:
 
     @property
     def where(self) -> str:
-        """The step's name without an item's index."""
-        return self.group.origin if self.group is not None else self.origin
+        """The step's name without the indices of items."""
+        return _INDEX.sub("", self.origin) if "[" in self.origin else self.origin
 
 
 class Scope:
