@@ -16,6 +16,7 @@ from flowcore.testing.driver import Driver, Mismatch, Observed, Skip, chain_faul
 from flowcore.testing.scenario import ANY, ARTIFACT, Expect, Line, Scenario, failed, ok, skipped, succeeded
 from flowcore.testing.scenarios import SCENARIOS
 
+Kind = type[mini_backend.MiniBackend]
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
@@ -24,10 +25,7 @@ def driver(plugin: mini_backend.MiniBackend) -> Driver:
 
 
 def mini(
-    folder: Path,
-    kind: type[mini_backend.MiniBackend] = mini_backend.MiniBackend,
-    *,
-    declares: frozenset[str] = mini_backend.WIDE,
+    folder: Path, kind: Kind = mini_backend.MiniBackend, *, declares: frozenset[str] = mini_backend.WIDE
 ) -> Driver:
     return driver(kind(mini_backend.MiniOptions(str(folder)), declares))
 

@@ -35,7 +35,8 @@ class BackendSuite:
     Attributes:
         backend: the backend's name, as an entry point gives it.
         options: its options.
-        concurrency: how many scenarios run at the same time. Under xdist each test runs its own.
+        concurrency: how many scenarios run at the same time. Under xdist that needs ``--dist loadgroup``, which gives
+            all scenarios of a class to one worker; else each test runs its own when its turn comes.
         deadline: seconds that one run may take.
         interval: seconds between two polls.
         clock: seconds by which two times of the backend may be wrong against each other.
@@ -45,11 +46,16 @@ class BackendSuite:
 
     backend: ClassVar[str] = ""
     options: ClassVar[Mapping[str, Json]] = {}
-    concurrency: ClassVar[int] = 4
+    concurrency: ClassVar[int] = 8
     deadline: ClassVar[float] = 60.0
     interval: ClassVar[float] = 0.05
     clock: ClassVar[float] = 0.0
     refused: ClassVar[Mapping[str, str]] = {}
+    pytestmark: ClassVar[list[pytest.MarkDecorator]] = []
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.pytestmark = [pytest.mark.xdist_group(f"{cls.__module__}.{cls.__qualname__}")]
 
     def make_backend(self, folder: Path) -> Backend:
         """The backend under test; ``folder`` is empty and is kept while the suite runs."""
@@ -85,7 +91,8 @@ class BackendSuite:
 
     def _make_ahead(self, request: pytest.FixtureRequest, folder: Path) -> Ahead:
         driver = Driver(self.make_backend(folder), self.deadline, self.interval, self.clock)
-        workers = 1 if os.environ.get("PYTEST_XDIST_WORKER") else self.concurrency
+        scattered = "PYTEST_XDIST_WORKER" in os.environ and not getattr(request.config.option, "loadgroup", False)
+        workers = 1 if scattered else self.concurrency
         chosen = [
             scenario
             for item in request.session.items
