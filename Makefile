@@ -37,7 +37,7 @@ demo: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/iris/demo.sh
 
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .
