@@ -10,7 +10,7 @@ import pytest
 from flowcore.authoring import load_program
 from flowcore.authoring.options import STEP
 from flowcore.authoring.workflows import WorkflowFunction
-from flowcore.check import check
+from flowcore.checks import check
 from flowcore.document import read_document, write_document
 from flowcore.model import Step, Workflow
 
