@@ -286,6 +286,21 @@ def test_an_argument_that_the_kernel_refuses_is_an_error(local: Local) -> None:
     assert "longer than the kernel takes" in (state.message or "")
 
 
+def test_an_odd_value_ends_its_step_and_not_the_run(local: Local) -> None:
+    update = local.run(
+        r"""
+        steps:
+          half: {script: 'printf "%s" "\"\\ud800\"" > "$FLOW_OUTPUTS/o"', outputs: {o: {type: any}}}
+          deep: {script: 'yes "[" | head -n 900 > "$FLOW_OUTPUTS/o"; yes "]" | head -n 900 >> "$FLOW_OUTPUTS/o"',
+            outputs: {o: {type: any}}}
+          fine: {command: [echo, fine]}
+        """
+    )
+    assert (update.steps["half"].phase, update.steps["half"].reason) == ("failed", "output")
+    assert update.steps["deep"].phase in ("succeeded", "failed")
+    assert update.steps["fine"].phase in ("succeeded", "skipped")
+
+
 def test_a_program_without_permission_is_an_error(local: Local, tmp_path: Path) -> None:
     (tmp_path / "program").write_text("#!/bin/sh\n")
     state = local.run(f"steps: {{a: {{command: [{tmp_path}/program]}}}}").steps["a"]

@@ -35,6 +35,7 @@ from flowcore_local.places import data_folder, file_system
         ('{"a": null}', OBJECT, {"a": None}),
         ("null", ANY, None),
         ('"5"', ANY, "5"),
+        (r'"\ud83d\ude00"', ANY, "\U0001f600"),
     ],
 )
 def test_values_are_typed(text: str, type: Type, value: Json) -> None:
@@ -62,6 +63,9 @@ def test_values_are_typed(text: str, type: Type, value: Json) -> None:
         ("null", OBJECT),
         ("[" * 100_000, ANY),
         ("word", ANY),
+        (r'"\ud800"', ANY),
+        (r'{"\udc00": 1}', OBJECT),
+        ("1" * 5000, INTEGER),
     ],
 )
 def test_values_of_another_type_are_bad(text: str, type: Type) -> None:

@@ -241,6 +241,9 @@ class Engine:
             self._scheduler.withdrawn(unit, Outcome(Phase.ERROR, "expression", str(error)), now)
         except CannotStart as problem:
             self._refuse(seq, problem, now)
+        except Exception as error:
+            # Whatever is odd about one step must not end the run of all others.
+            self._refuse(seq, CannotStart(f"{type(error).__name__}: {error}", "backend"), now)
         else:
             launches.append(launch)
 
@@ -274,6 +277,8 @@ class Engine:
             outputs = collect(unit.step.outputs, out, unit.step.stdout, f"{streams}.out", f"{streams}.kept")
         except (BadOutput, OSError) as error:
             return Outcome(Phase.FAILED, "output", str(error), 0)
+        except Exception as error:
+            return Outcome(Phase.ERROR, "backend", f"its outputs cannot be read ({type(error).__name__}: {error})", 0)
         return Outcome(Phase.SUCCEEDED, exit_code=0, outputs=outputs)
 
     def _phase(self) -> Phase:

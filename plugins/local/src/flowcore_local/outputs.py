@@ -105,10 +105,13 @@ def parse(name: str, text: str, output: Output) -> Json:
         return text[:-1] if text.endswith("\n") else text
     try:
         value: Json = json.loads(text, parse_constant=_no_constant)
+        fault = misfit(value, output.type)
+        if "\\u" in text:
+            # An escape can make half of a surrogate pair, which no file and no process can be given.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         shown = text if len(text) <= 40 else text[:40] + "..."
         raise BadOutput(f"output {name} must be JSON of type {output.type}, and is {shown!r}") from None
-    fault = misfit(value, output.type)
     if fault is not None:
         raise BadOutput(f"output {name} must be of type {output.type}, and is {fault}")
     return value

@@ -77,6 +77,8 @@ class ProcessLauncher:
                 setsigdef=_SIGNALS,
                 **_NEW_SESSION,
             )
+        except ValueError as error:
+            raise CannotStart(f"it cannot be started: {error}") from None
         except OSError as error:
             if error.errno == errno.E2BIG:
                 raise CannotStart("its arguments or its environment are longer than the kernel takes") from None
