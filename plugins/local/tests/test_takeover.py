@@ -201,7 +201,7 @@ def test_an_end_that_nobody_knows_is_lost_and_retried(local: Local) -> None:
     local.until_line(handle, "up")
     lock = next((local.folder(handle) / "bays").glob("*/lock"))
     os.kill(local.supervisor(handle), signal.SIGKILL)
-    os.killpg(int(lock.read_text().split()[0]), signal.SIGKILL)
+    os.killpg(int(lock.read_text().split()[1]), signal.SIGKILL)
     update = local.wait(handle)
     assert update.phase == "succeeded"
     assert update.steps["dies"].attempts == 2
@@ -211,7 +211,7 @@ def test_an_end_that_nobody_knows_is_an_error(local: Local) -> None:
     handle = local.submit("steps: {dies: {script: 'echo up; sleep 300'}}")
     local.until_line(handle, "up")
     lock = next((local.folder(handle) / "bays").glob("*/lock"))
-    os.killpg(int(lock.read_text().split()[0]), signal.SIGKILL)
+    os.killpg(int(lock.read_text().split()[1]), signal.SIGKILL)
     state = local.wait(handle).steps["dies"]
     assert (state.phase, state.reason, state.exit_code) == ("error", "lost", None)
 
@@ -223,7 +223,7 @@ def test_nothing_of_a_lost_attempt_goes_on(local: Local) -> None:
         os.sched_yield()
     lock = next((local.folder(handle) / "bays").glob("*/lock"))
     os.kill(local.supervisor(handle), signal.SIGKILL)
-    os.kill(int(lock.read_text().split()[0]), signal.SIGKILL)
+    os.kill(int(lock.read_text().split()[1]), signal.SIGKILL)
     assert local.wait(handle).steps["dies"].reason == "lost"
     process = Path("/proc") / lines[0]
     # A container's process 1 may leave the dead unburied.

@@ -1,8 +1,8 @@
 """Bays: the folders in which attempts run, used again and again.
 
 Making and removing folders costs more than everything else that the engine does for a small step, so an attempt gets
-a bay that an earlier one has left, swept: an empty ``work`` (its working folder), an empty ``out`` (its
-``FLOW_OUTPUTS``), and an empty lock. What stays of an attempt (logs, artifacts) is moved out first.
+a bay that an earlier one has left, swept: an empty ``work`` (its working folder) and an empty ``out`` (its
+``FLOW_OUTPUTS``). What stays of an attempt (logs, artifacts) is moved out first.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ class Bays:
     def give_back(self, bay: int) -> None:
         """The attempt in it is over, and that is recorded."""
         place = self.path(bay)
-        # Emptied, not removed: to make a file costs ten times as much as to open it.
         try:
-            os.truncate(f"{place}/lock", 0)
             os.unlink(f"{place}/function.py")
         except FileNotFoundError:
             pass

@@ -2,7 +2,10 @@
 
 Nobody can wait for a process that is not its child, so each attempt is a small ``sh`` in a session of its own that
 holds a lock for as long as it lives, and writes the exit code of the step's command into the locked file. A lock that
-is held: the attempt runs. Free, with a code: it ended. Free and empty: it never began. Free, begun, no code: lost.
+is held: the attempt runs. Free, with a code: it ended. Free without a word: it never began. Free, begun, no code: lost.
+
+The file is used again by later attempts and never cut, which would cost half as much as a process. So each line in it
+begins with the attempt's number. Numbers only grow: no rest of an older attempt's lines can be taken for a newer one's.
 """
 
 from __future__ import annotations
@@ -22,9 +25,9 @@ _LOCK: Final = 9
 _SH: Final = "/bin/sh"
 _WRAPPER: Final = (
     # The shell outlives TERM to report how the command took it; a trap, unlike an ignored signal, is not inherited.
-    'trap : TERM INT HUP; echo "$$" >&9; cd "$1" || { echo 126 >&9; exit; }; shift; '
+    'trap : TERM INT HUP; n=$1; echo "$n $$" >&9; cd "$2" || { echo "$n 126" >&9; exit; }; shift 2; '
     # exec, since the command is a program and never a builtin of this shell; in parentheses, which fork.
-    '(exec "$@" 9>&-); echo "$?" >&9'
+    '(exec "$@" 9>&-); echo "$n $?" >&9'
 )
 _SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGHUP", "SIGTERM", "SIGCHLD")
@@ -65,7 +68,7 @@ class ProcessLauncher:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             pid = os.posix_spawn(
                 _SH,
-                ["sh", "-c", _WRAPPER, "flow", launch.work, *launch.argv],
+                ["sh", "-c", _WRAPPER, "flow", str(launch.seq), launch.work, *launch.argv],
                 launch.env,
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, self._null, 0),
@@ -95,7 +98,7 @@ class ProcessLauncher:
         pid = self._pids.get(seq)
         if pid is None and seq in self._adopted and _held(self._adopted[seq]):
             # Only while its lock is held is the process with that number surely still the attempt's.
-            pid = _report(self._adopted[seq])[0]
+            pid = _report(self._adopted[seq], seq)[0]
         if pid is not None:
             _signal_group(pid, signal.SIGKILL if kill else signal.SIGTERM)
 
@@ -105,7 +108,7 @@ class ProcessLauncher:
             if memory is not None:
                 self._limits[seq] = memory
             return "running"
-        pid, code, finished = _report(folder)
+        pid, code, finished = _report(folder, seq)
         if pid is None:
             return "never"
         _end_orphans(pid, folder)
@@ -134,14 +137,14 @@ class ProcessLauncher:
             if seq is None:
                 continue
             del self._pids[seq]
-            _, code, _ = _report(self._folders.pop(seq))
+            _, code, _ = _report(self._folders.pop(seq), seq)
             self._limits.pop(seq, None)
             found.append(Exit(seq, code))
         for seq, folder in list(self._adopted.items()):
             if not _held(folder):
                 del self._adopted[seq]
                 self._limits.pop(seq, None)
-                pid, code, finished = _report(folder)
+                pid, code, finished = _report(folder, seq)
                 if pid is not None:
                     _end_orphans(pid, folder)
                 found.append(Exit(seq, code, finished))
@@ -154,7 +157,7 @@ class ProcessLauncher:
         used = _memory_of_sessions()
         over: list[int] = []
         for seq, limit in self._limits.items():
-            pid = self._pids.get(seq) or _report(self._adopted[seq])[0]
+            pid = self._pids.get(seq) or _report(self._adopted[seq], seq)[0]
             if pid is not None and used.get(pid, 0) > limit:
                 over.append(seq)
         return over
@@ -181,7 +184,11 @@ def _pipe() -> tuple[int, int]:
 
 
 def find_program(program: str, path: str, work: str) -> str:
-    """Where a program is, as exec would find it."""
+    """Where a program is, as exec would find it.
+
+    Raises:
+        CannotStart: if it is nowhere, or is none.
+    """
     if "/" in program:
         place = os.path.join(work, program)
         if not os.path.isfile(place):
@@ -189,11 +196,22 @@ def find_program(program: str, path: str, work: str) -> str:
         if not os.access(place, os.X_OK):
             raise CannotStart(f"{program} is not a program that can be run (it has no x permission)")
         return place
+    known = _found.get((program, path))
+    if known is not None and os.access(known, os.X_OK):
+        return known
     for folder in path.split(":"):
         place = os.path.join(work, folder, program)
         if os.access(place, os.X_OK) and os.path.isfile(place):
+            if os.path.isabs(folder):
+                _found[program, path] = place
+                if len(_found) > 1000:
+                    _found.clear()
             return place
     raise CannotStart(f"there is no program {program!r} in PATH")
+
+
+_found: dict[tuple[str, str], str] = {}
+"""Where programs were the last time, which is checked again with one call."""
 
 
 def _held(folder: str) -> bool:
@@ -211,21 +229,26 @@ def _held(folder: str) -> bool:
     return False
 
 
-def _report(folder: str) -> tuple[int | None, int | None, float | None]:
+def _report(folder: str, seq: int) -> tuple[int | None, int | None, float | None]:
     """What the attempt's shell wrote: its process (None: it never began), the exit code, and when."""
     try:
         lock = os.open(f"{folder}/lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None, None, None
     try:
-        lines = os.read(lock, 64).split(b"\n")
-        if len(lines) < 2:
-            return None, None, None
-        if len(lines) < 3:
-            return int(lines[0]), None, None
-        return int(lines[0]), int(lines[1]), os.fstat(lock).st_mtime
+        lines = os.read(lock, 128).split(b"\n")
+        began, ended = (_field(lines[place], seq) if place < len(lines) - 1 else None for place in (0, 1))
+        if began is None or ended is None:
+            return began, None, None
+        return began, ended, os.fstat(lock).st_mtime
     finally:
         os.close(lock)
+
+
+def _field(line: bytes, seq: int) -> int | None:
+    """The number that a line says of an attempt."""
+    fields = line.split(b" ")
+    return int(fields[1]) if len(fields) == 2 and fields[0] == b"%d" % seq else None
 
 
 def _signal_group(pid: int, number: int) -> None:
@@ -318,9 +341,9 @@ def _memory_by_ps() -> dict[int, int]:
     return used
 
 
-def kill_attempt(folder: str) -> None:
+def kill_attempt(folder: str, seq: int) -> None:
     """Kill an attempt that runs, whoever started it."""
     if _held(folder):
-        pid, _, _ = _report(folder)
+        pid, _, _ = _report(folder, seq)
         if pid is not None:
             _signal_group(pid, signal.SIGKILL)

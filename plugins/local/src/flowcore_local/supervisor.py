@@ -183,7 +183,7 @@ def fail(folder: RunFolder, store: Store, message: str) -> None:
     from flowcore_local.process import kill_attempt
 
     for attempt in store.running():
-        kill_attempt(f"{folder.bays}/{attempt.bay}")
+        kill_attempt(f"{folder.bays}/{attempt.bay}", attempt.seq)
     with store.writing():
         store.finish(Phase.ERROR, time.time(), f"the supervisor failed ({message}); {folder.log} has more")
     folder.private.unlink(missing_ok=True)
