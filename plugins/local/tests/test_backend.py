@@ -139,6 +139,30 @@ def test_what_a_step_leaves_running_is_killed(local: Local) -> None:
     assert not process.exists() or (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+def test_what_gets_away_writes_into_nobody_elses_log(local: Local, tmp_path: Path) -> None:
+    handle = local.submit(
+        """
+        params: {at: {type: string}}
+        parallelism: 1
+        env: {AT: "${{ params.at }}"}
+        steps:
+          leaves:
+            script: |
+              setsid sh -c 'touch "$AT/up"; until test -e "$AT/go"; do sleep 0.01; done; echo stray; touch "$AT/out"' &
+              until test -e "$AT/up"; do sleep 0.01; done
+          next:
+            needs: [leaves]
+            script: 'touch "$AT/go"; until test -e "$AT/out"; do sleep 0.01; done; echo own'
+            stdout: said
+            outputs: {said: {}}
+        """,
+        at=str(tmp_path),
+    )
+    update = local.wait(handle)
+    assert update.steps["next"].outputs == {"said": "own"}
+    assert local.lines(handle) == ["own"]
+
+
 def test_only_the_user_can_read_runs(local: Local) -> None:
     handle = local.submit(ONE)
     local.wait(handle)

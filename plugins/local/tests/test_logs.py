@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ class Run:
         Path(f"{base}.out").write_bytes(out)
         Path(f"{base}.err").write_bytes(err)
         try:
-            self.store.intend([(seq, step, 0, 1, 0.0)])
+            self.store.intend([(seq, step, 0, 1, 0.0, seq, 0, 0)])
         except sqlite3.IntegrityError:
             pass
         if ended:
@@ -183,3 +184,47 @@ def test_however_it_is_polled_it_reads_the_same(
             wanted.pop()
         assert [line.line for line in found if line.stream == stream] == wanted
     run.store.close()
+
+
+def test_attempts_that_share_files_have_each_their_own_part(run: Run) -> None:
+    run.attempt(1, b"first\nno end", ended=True)
+    run.store.intend([(2, "b", 0, 1, 0.0, 1, 12, 0)])
+    with open(f"{run.folder.attempt(1)}.out", "ab") as file:
+        file.write(b"second\n")
+    lines, position, _ = run.read()
+    assert [(line.step, line.line) for line in lines] == [("a", "first"), ("a", "no end"), ("b", "second")]
+    run.store.attempts_ended([(7, 0, 2)])
+    assert run.read(position)[0] == []
+
+
+def test_an_attempt_that_ends_while_it_is_read_gives_no_line_of_the_next(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.attempt(1, b"own\n")
+    data = logs._data
+
+    def slow(path: str, start: int, budget: int) -> bytes:
+        if path.endswith(".out"):
+            # Between the look at the records and the look at the file it ends, and another one goes on with it.
+            run.store.attempts_ended([(4, 0, 1)])
+            with open(path, "ab") as file:
+                file.write(b"the next one's\n")
+        return data(path, start, budget)
+
+    monkeypatch.setattr(logs, "_data", slow)
+    assert [line.line for line in run.read()[0]] == ["own"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the answer is always no")
+def test_files_that_another_process_has_open_are_not_shared(tmp_path: Path) -> None:
+    import subprocess
+
+    base = str(tmp_path / "1")
+    for suffix in ("out", "err"):
+        Path(f"{base}.{suffix}").touch()
+    assert logs.unshared(base)
+    with open(f"{base}.out", "ab") as file:
+        writer = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file)
+    assert not logs.unshared(base)
+    writer.communicate(b"")
+    assert logs.unshared(base)

@@ -74,7 +74,7 @@ def test_values_of_another_type_are_bad(text: str, type: Type) -> None:
 
 
 def _collect(folder: Path, outputs: dict[str, Output]) -> dict[str, Json]:
-    return collect(outputs, str(folder / "out"), None, str(folder / "stdout"), str(folder / "kept"))
+    return collect(outputs, str(folder / "out"), None, (str(folder / "stdout"), 0), str(folder / "kept"))
 
 
 @pytest.fixture

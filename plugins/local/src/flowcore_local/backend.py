@@ -173,9 +173,11 @@ class LocalBackend:
 
         folder = self._run(handle)
         start = log_files.Position.parse(cursor)
-        with _store(folder) as store, store.reading():
-            run = store.run()
-            leaves = store.leaves()
+        with _store(folder) as store:
+            with store.reading():
+                run = store.run()
+                leaves = store.leaves()
+            # After the view is let go: whether an attempt still runs must be asked anew once its files were read.
             lines, position, more = log_files.read(store, folder, start) if logs else ([], start, False)
         self._look_after(folder, run)
         return Snapshot(

@@ -107,7 +107,7 @@ def _run(scheduler: Scheduler, store: Store, folder: RunFolder, setting: Setting
         unit = taken[0]
         seq += 1
         with store.writing():
-            store.intend([(seq, unit.origin, 0, unit.attempts, time.time())])
+            store.intend([(seq, unit.origin, 0, unit.attempts, time.time(), seq, 0, 0)])
         bay = bays.take()
         outcome = _attempt(scheduler, unit, seq, bays.path(bay), folder.attempt(seq), setting)
         with store.writing():
@@ -137,7 +137,7 @@ def _attempt(scheduler: Scheduler, unit: Unit, seq: int, place: str, streams: st
     if code != 0:
         return Outcome(Phase.FAILED, "exit-code", exit_message(code), code)
     try:
-        outputs = collect(unit.step.outputs, launch.outputs, unit.step.stdout, launch.stdout, streams + ".kept")
+        outputs = collect(unit.step.outputs, launch.outputs, unit.step.stdout, (launch.stdout, 0), streams + ".kept")
     except BadOutput as error:
         return Outcome(Phase.FAILED, "output", str(error), 0)
     return Outcome(Phase.SUCCEEDED, exit_code=0, outputs=outputs)

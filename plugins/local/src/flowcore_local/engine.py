@@ -19,6 +19,7 @@ from flowcore_local.action import Setting, describe, memory_limit
 from flowcore_local.bays import Bays
 from flowcore_local.cache import Cache
 from flowcore_local.launcher import CannotStart, Exit, Launch, Launcher
+from flowcore_local.logs import unshared
 from flowcore_local.outputs import BadOutput, collect
 from flowcore_local.places import RunFolder
 from flowcore_local.scheduler import Outcome, Scheduler, Unit
@@ -90,7 +91,9 @@ class Engine:
         self._landed: list[tuple[int, int, int]] = []
         self._stopping: list[tuple[int, bool]] = []
         self._kills: list[tuple[float, int]] = []
-        self._left: list[int] = []
+        self._left: list[tuple[int, int | None]] = []
+        self._logs: dict[int, int] = {}
+        """For each free bay the log files that its next attempt goes on with: making files is not cheap."""
         self._bays = Bays(folder.bays)
         self._folders = ""
         self._wake = os.open(folder.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -141,7 +144,7 @@ class Engine:
             if attempt is None:
                 self._scheduler.again(unit, now)
                 continue
-            unit.bay = attempt.bay
+            unit.bay, unit.log, unit.wrote = attempt.bay, attempt.log, (attempt.out_from, attempt.err_from)
             folder = self._bays.path(attempt.bay)
             state = self._launcher.adopt(attempt.seq, folder, memory_limit(unit.step))
             if state == "never":
@@ -161,7 +164,6 @@ class Engine:
                 self._stop(unit)
         for attempt in attempts.values():  # pragma: no cover - both are always recorded together
             self._landed.append((0, 0, attempt.seq))
-            self._left.append(attempt.bay)
 
     # One round
 
@@ -222,14 +224,16 @@ class Engine:
         """Write an attempt's files and its intent."""
         self._seq += 1
         seq = unit.seq = self._seq
-        streams = self._folder.attempt(seq)
-        parent = os.path.dirname(streams)
+        parent = os.path.dirname(self._folder.attempt(seq))
         if parent != self._folders:
             os.makedirs(parent, 0o700, exist_ok=True)
             self._folders = parent
         unit.bay = self._bays.take()
         bay = self._bays.path(unit.bay)
-        self._store.intend([(seq, unit.origin, unit.bay, unit.attempts, now)])
+        unit.log = self._logs.pop(unit.bay, seq)
+        streams = self._folder.attempt(unit.log)
+        unit.wrote = (_size(f"{streams}.out"), _size(f"{streams}.err")) if unit.log != seq else (0, 0)
+        self._store.intend([(seq, unit.origin, unit.bay, unit.attempts, now, unit.log, *unit.wrote)])
         self._flying[seq] = unit
         try:
             launch = describe(unit, seq, bay, streams, self._scheduler.lookup(unit), self._setting)
@@ -237,7 +241,7 @@ class Engine:
         except EvaluationError as error:
             del self._flying[seq]
             self._landed.append((0, 0, seq))
-            self._left.append(unit.bay)
+            self._leave(unit)
             self._scheduler.withdrawn(unit, Outcome(Phase.ERROR, "expression", str(error)), now)
         except CannotStart as problem:
             self._refuse(seq, problem, now)
@@ -251,17 +255,18 @@ class Engine:
         unit = self._flying.pop(seq, None)
         self._landed.append((0, 0, seq))
         if unit is not None:
-            self._left.append(unit.bay)
+            self._leave(unit)
             self._scheduler.ended(unit, Outcome(Phase.ERROR, problem.reason, str(problem)), now)
 
     def _end(self, exit: Exit, now: float) -> None:
         unit = self._flying.pop(exit.seq, None)
-        streams = self._folder.attempt(exit.seq)
-        self._landed.append((_size(f"{streams}.out"), _size(f"{streams}.err"), exit.seq))
         if unit is None:
             return
+        streams = self._folder.attempt(unit.log)
+        out, err = _size(f"{streams}.out") - unit.wrote[0], _size(f"{streams}.err") - unit.wrote[1]
+        self._landed.append((out, err, exit.seq))
         outcome = self._outcome(unit, exit, streams)
-        self._left.append(unit.bay)
+        self._leave(unit)
         finished = min(now, exit.finished) if exit.finished is not None else now
         self._scheduler.ended(unit, outcome, finished)
 
@@ -274,7 +279,9 @@ class Engine:
             return Outcome(Phase.FAILED, "exit-code", exit.message or exit_message(exit.code), exit.code)
         try:
             out = f"{self._bays.path(unit.bay)}/out"
-            outputs = collect(unit.step.outputs, out, unit.step.stdout, f"{streams}.out", f"{streams}.kept")
+            written = (f"{streams}.out", unit.wrote[0])
+            kept = f"{self._folder.attempt(exit.seq)}.kept"
+            outputs = collect(unit.step.outputs, out, unit.step.stdout, written, kept)
         except (BadOutput, OSError) as error:
             return Outcome(Phase.FAILED, "output", str(error), 0)
         except Exception as error:
@@ -332,9 +339,14 @@ class Engine:
 
     def _tidy(self) -> None:
         """The bays of attempts whose end is recorded are free."""
-        for bay in self._left:
+        for bay, log in self._left:
             self._bays.give_back(bay)
+            if log is not None and unshared(self._folder.attempt(log)):
+                self._logs[bay] = log
         self._left.clear()
+
+    def _leave(self, unit: Unit) -> None:
+        self._left.append((unit.bay, unit.log))
 
     def _clean(self) -> None:
         """The end of the run: what only running steps need goes."""

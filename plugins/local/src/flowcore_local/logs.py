@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from typing import Final
 from typing import Literal as OneOf
 
@@ -16,6 +18,8 @@ LINE_BYTES: Final = 64 * 1024
 UPDATE_BYTES: Final = 1024 * 1024
 _OVERHEAD: Final = 96
 """What a line costs in an Update besides its text."""
+_LONGEST: Final = 16 * 1024 * 1024
+"""Bytes of a log file above which the next attempt gets another one."""
 
 
 @frozen
@@ -52,7 +56,7 @@ def read(store: Store, folder: RunFolder, start: Position) -> tuple[list[LogLine
             open[record.seq] = places
             more = True
             continue
-        places, rest, budget = _attempt(folder, record, places, lines, budget)
+        places, rest, budget = _attempt(store, folder, record, places, lines, budget)
         more = more or rest
         if rest or not record.ended:
             open[record.seq] = places
@@ -66,7 +70,7 @@ def read(store: Store, folder: RunFolder, start: Position) -> tuple[list[LogLine
             seq = record.seq
             if record.ended and not record.out_bytes and not record.err_bytes:
                 continue
-            places, rest, budget = _attempt(folder, record, (0, 0), lines, budget)
+            places, rest, budget = _attempt(store, folder, record, (0, 0), lines, budget)
             more = more or rest
             if rest or not record.ended:
                 open[record.seq] = places
@@ -78,34 +82,45 @@ def read(store: Store, folder: RunFolder, start: Position) -> tuple[list[LogLine
 
 
 def _attempt(
-    folder: RunFolder, record: AttemptRecord, places: tuple[int, int], lines: list[LogLine], budget: int
+    store: Store, folder: RunFolder, record: AttemptRecord, places: tuple[int, int], lines: list[LogLine], budget: int
 ) -> tuple[tuple[int, int], bool, int]:
-    base = folder.attempt(record.seq)
+    base = folder.attempt(record.log)
     out, err = places
-    out, rest_out, budget = _stream(f"{base}.out", "stdout", record, out, lines, budget)
-    err, rest_err, budget = _stream(f"{base}.err", "stderr", record, err, lines, budget)
+    out_data = _data(f"{base}.out", record.out_from + out, budget)
+    err_data = _data(f"{base}.err", record.err_from + err, budget)
+    if not record.ended:
+        # Another attempt may go on with the files as soon as this one's end is recorded: what was read is surely its
+        # own only if it still runs now, and else what its record says.
+        record = store.attempts_of([record.seq])[0]
+    out, rest_out, budget = _lines(out_data, "stdout", record, out, lines, budget)
+    err, rest_err, budget = _lines(err_data, "stderr", record, err, lines, budget)
     return (out, err), rest_out or rest_err, budget
 
 
-def _stream(
-    path: str, stream: OneOf["stdout", "stderr"], record: AttemptRecord, start: int, lines: list[LogLine], budget: int
-) -> tuple[int, bool, int]:
-    """Append the lines of a file after ``start``; where it stopped, whether more is there already, what is left."""
-    written = record.out_bytes if stream == "stdout" else record.err_bytes
-    if record.ended and start >= written:
-        return start, False, budget
-    if budget <= 0:
-        return start, True, budget
+def _data(path: str, start: int, budget: int) -> bytes:
     try:
         with open(path, "rb") as file:
             file.seek(start)
             # One line more than the budget, so that there is always progress.
-            data = file.read(budget + LINE_BYTES)
+            return file.read(budget + LINE_BYTES)
     except OSError:
-        return start, False, budget
-    # What comes after the recorded end of an attempt is from processes that it left behind.
+        return b""
+
+
+def _lines(
+    data: bytes,
+    stream: OneOf["stdout", "stderr"],
+    record: AttemptRecord,
+    start: int,
+    lines: list[LogLine],
+    budget: int,
+) -> tuple[int, bool, int]:
+    """Append the lines of an attempt after ``start``; where it stopped, whether more is there, what budget is left."""
+    written = record.out_bytes if stream == "stdout" else record.err_bytes
     if record.ended:
-        data = data[: written - start]
+        data = data[: max(0, written - start)]
+    if budget <= 0:
+        return start, bool(data), budget
     position = 0
     while position < len(data) and budget > 0:
         end = data.find(b"\n", position, position + LINE_BYTES + 1)
@@ -125,6 +140,32 @@ def _stream(
     stopped = start + position
     rest = budget <= 0 and (stopped < written if record.ended else position < len(data))
     return stopped, rest, budget
+
+
+def unshared(base: str) -> bool:
+    """Whether no other process has an attempt's log files open, so that another attempt can go on with them.
+
+    A step may have left a process behind that writes on. Where this cannot be known, the answer is no.
+    """
+    lease = getattr(fcntl, "F_SETLEASE", None)
+    if lease is None:
+        return False
+    for path in (f"{base}.out", f"{base}.err"):
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            return False
+        try:
+            if os.fstat(file).st_size > _LONGEST:
+                return False
+            # The kernel grants a write lease only to the one who alone has the file open.
+            fcntl.fcntl(file, lease, fcntl.F_WRLCK)
+            fcntl.fcntl(file, lease, fcntl.F_UNLCK)
+        except OSError:
+            return False
+        finally:
+            os.close(file)
+    return True
 
 
 def _character_boundary(data: bytes, end: int) -> int:

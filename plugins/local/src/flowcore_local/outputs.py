@@ -18,7 +18,7 @@ class BadOutput(Exception):
 
 
 def collect(
-    outputs: Mapping[str, Output], folder: str, stdout: str | None, stdout_file: str, kept: str
+    outputs: Mapping[str, Output], folder: str, stdout: str | None, written: tuple[str, int], kept: str
 ) -> dict[str, Json]:
     """The outputs of an attempt that ended well, typed; an artifact is the path to which it was moved.
 
@@ -26,7 +26,7 @@ def collect(
         outputs: what the step declares.
         folder: its ``FLOW_OUTPUTS``.
         stdout: the output that its standard output is.
-        stdout_file: where that went.
+        written: where that went: a file, and the place in it from which on it is this attempt's.
         kept: the folder for its artifacts.
 
     Raises:
@@ -35,13 +35,14 @@ def collect(
     found: dict[str, Json] = {}
     for name, output in outputs.items():
         place = f"{folder}/{name}"
+        start = 0
         if name == stdout:
-            place = stdout_file
+            place, start = written
         if output.artifact:
             found[name] = _keep(name, place, kept)
             continue
         try:
-            text = _read(name, place)
+            text = _read(name, place, start)
         except FileNotFoundError:
             if isinstance(output.default, Missing):
                 raise BadOutput(f"output {name} was not written to $FLOW_OUTPUTS/{name}, and has no default") from None
@@ -79,15 +80,16 @@ def _copy_of_link(name: str, place: str, target: str) -> None:
         raise BadOutput(f"artifact {name} is a link to {os.readlink(place)}, which is not there")
 
 
-def _read(name: str, place: str) -> str:
+def _read(name: str, place: str, start: int) -> str:
     status = os.stat(place)
     if not stat.S_ISREG(status.st_mode):
         raise BadOutput(f"output {name} is not a file; a folder needs `artifact: true`")
-    if status.st_size > OUTPUT_BYTES:
+    if status.st_size - start > OUTPUT_BYTES:
         raise BadOutput(
-            f"output {name} has {status.st_size} bytes, and {OUTPUT_BYTES} is the most: make it an artifact"
+            f"output {name} has {status.st_size - start} bytes, and {OUTPUT_BYTES} is the most: make it an artifact"
         )
     with open(place, "rb") as file:
+        file.seek(start)
         data = file.read()
     try:
         return data.decode("utf-8")

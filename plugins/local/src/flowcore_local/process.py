@@ -30,7 +30,8 @@ _WRAPPER: Final = (
     '(exec "$@" 9>&-); echo "$n $?" >&9'
 )
 _SIGNALS: Final = tuple(
-    getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGHUP", "SIGTERM", "SIGCHLD")
+    getattr(signal, name)
+    for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGHUP", "SIGTERM", "SIGCHLD", "SIGIO")
 )
 _SAMPLE: Final = 0.2
 """Seconds between two looks at the memory of attempts that have a limit."""

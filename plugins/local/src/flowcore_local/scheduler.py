@@ -123,6 +123,7 @@ class Unit:
         "left",
         "list",
         "live",
+        "log",
         "message",
         "name",
         "next",
@@ -138,6 +139,7 @@ class Unit:
         "stop",
         "stopped_item",
         "waiting",
+        "wrote",
     )
 
     def __init__(self, scope: Scope, name: str, step: Step, origin: str, group: Unit | None = None) -> None:
@@ -166,7 +168,9 @@ class Unit:
         self.queued = False
         self.seq = 0
         self.bay = 0
-        """The engine's numbers of the attempt that runs, and of the place where it does."""
+        self.log = 0
+        self.wrote = (0, 0)
+        """The engine's: numbers of the attempt that runs, its bay and its logs, and what was in these before."""
         self.stop: Stop | None = None
         self.key: str | None = None
         self.inner: Scope | None = None

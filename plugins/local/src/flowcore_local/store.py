@@ -33,6 +33,7 @@ CREATE TABLE unit (
 CREATE TABLE output (origin TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE attempt (
     seq INTEGER PRIMARY KEY, origin TEXT NOT NULL, bay INTEGER NOT NULL, number INTEGER NOT NULL, began REAL NOT NULL,
+    log INTEGER NOT NULL, out_from INTEGER NOT NULL, err_from INTEGER NOT NULL,
     stop TEXT, ended INTEGER NOT NULL DEFAULT 0, out_bytes INTEGER NOT NULL DEFAULT 0,
     err_bytes INTEGER NOT NULL DEFAULT 0
 );
@@ -70,6 +71,10 @@ class AttemptRecord:
     bay: int
     number: int
     began: float
+    log: int
+    """The attempt whose files this one writes to, too; it has them for itself from the two places on."""
+    out_from: int
+    err_from: int
     stop: str | None
     ended: bool
     out_bytes: int
@@ -268,9 +273,13 @@ class Store:
 
     # Attempts
 
-    def intend(self, attempts: Iterable[tuple[int, str, int, int, float]]) -> None:
-        """Record attempts (seq, origin, bay, number, began) before their processes can have any effect."""
-        self._db.executemany("INSERT INTO attempt (seq, origin, bay, number, began) VALUES (?, ?, ?, ?, ?)", attempts)
+    def intend(self, attempts: Iterable[tuple[int, str, int, int, float, int, int, int]]) -> None:
+        """Record attempts (their first eight fields) before their processes can have any effect."""
+        self._db.executemany(
+            "INSERT INTO attempt (seq, origin, bay, number, began, log, out_from, err_from)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            attempts,
+        )
 
     def stop(self, seq: int, why: str) -> None:
         self._db.execute("UPDATE attempt SET stop = ? WHERE seq = ?", (why, seq))
@@ -301,7 +310,8 @@ class Store:
 
     def _attempts(self, where: str, values: tuple[Any, ...]) -> list[AttemptRecord]:
         rows = self._db.execute(
-            f"SELECT seq, origin, bay, number, began, stop, ended, out_bytes, err_bytes FROM attempt {where}",
+            "SELECT seq, origin, bay, number, began, log, out_from, err_from, stop, ended, out_bytes, err_bytes"
+            f" FROM attempt {where}",
             values,
         )
         return [AttemptRecord(*row) for row in rows]

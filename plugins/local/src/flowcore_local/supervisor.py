@@ -133,6 +133,7 @@ def run_to_the_end(folder: RunFolder, store: Store) -> None:
     """Go on with the run until it is over."""
     import gc
     import json
+    import signal
     from importlib import import_module
 
     from attrs import evolve
@@ -146,6 +147,8 @@ def run_to_the_end(folder: RunFolder, store: Store) -> None:
     run = store.run()
     if run.done:
         return
+    # Sent if somebody opens a log file in the moment in which it is looked at (see logs.unshared).
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
     settings = store.settings()
     document = json.loads(store.document())
     workflow = evolve(from_json(document), outline="")
