@@ -50,7 +50,13 @@ def capture(workflow: Workflow, options: Options, environ: Mapping[str, str]) ->
 def base_environment(options: Options, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of the submitter that every step sees."""
     patterns = (*BASE, *options.pass_env)
-    return {name: value for name, value in environ.items() if any(_fits(name, pattern) for pattern in patterns)}
+    return {name: value for name, value in frozen(environ).items() if any(_fits(name, pattern) for pattern in patterns)}
+
+
+def frozen(environ: Mapping[str, str]) -> dict[str, str]:
+    """A copy of an environment that another thread may be changing."""
+    values = [(name, environ.get(name)) for name in list(environ)]
+    return {name: value for name, value in values if value is not None}
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -74,9 +80,10 @@ class _Unavailable(Exception):
 
 def _value(source: Mapping[str, str], environ: Mapping[str, str]) -> str:
     if "env" in source:
-        if source["env"] not in environ:
+        value = environ.get(source["env"])
+        if value is None:
             raise _Unavailable(f"the environment variable {source['env']} is not set")
-        return environ[source["env"]]
+        return value
     if "file" in source:
         try:
             return Path(source["file"]).expanduser().read_text(encoding="utf-8")

@@ -80,7 +80,9 @@ def wake(folder: RunFolder) -> None:
 def _spawn(folder: RunFolder, lease: int) -> None:
     import subprocess
 
-    environment = dict(os.environ)
+    from flowcore_local.private import frozen
+
+    environment = frozen(os.environ)
     # The same packages as here, however this process found them.
     environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(place) for place in sys.path if place)
     environment.pop("PYTHONSTARTUP", None)
