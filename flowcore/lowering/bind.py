@@ -8,6 +8,7 @@ from typing import cast
 
 from attrs import evolve
 
+from flowcore.checks.text import check_value
 from flowcore.errors import Problem, WorkflowError
 from flowcore.lowering.rewrite import Replace, rewrite_env, rewrite_step, rewrite_text, rewrite_value
 from flowcore.model import MISSING, Nested, Param, Step, Workflow
@@ -74,6 +75,11 @@ def _param_problems(workflow: Workflow, params: Mapping[str, Json]) -> list[Prob
             problems.append(Problem(("params", name), f"the workflow has no param {name}; {hint}"))
     for name, param in workflow.params.items():
         if name in params:
+            check_value(
+                cast(Value, params[name]),
+                ("params", name),
+                lambda path, message: problems.append(Problem(path, message)),
+            )
             fault = misfit(params[name], param.type)
             if fault:
                 problems.append(_located(workflow, name, f"the value given is {fault}; it must be {param.type}"))

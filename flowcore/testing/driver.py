@@ -72,12 +72,25 @@ class Driver:
             Mismatch: with every difference.
             Skip: if the backend cannot show what the scenario is about.
         """
+        if scenario.must_refuse:
+            self._must_refuse(scenario)
+            return
         lacking = sorted(scenario.capabilities - self.backend.capabilities)
         if lacking and self.refuses(scenario, lacking):
             return
         if scenario.natively - self.backend.capabilities:
             raise Skip("only a backend with " + ", ".join(sorted(scenario.natively)) + " of its own shows this")
         _Session(self, scenario).play()
+
+    def _must_refuse(self, scenario: Scenario) -> None:
+        try:
+            self.backend.render(load(scenario), self.params(scenario))
+        except UsageError as error:
+            missing = [word for word in scenario.must_refuse if word not in str(error)]
+            if missing:
+                raise Mismatch(f"{scenario.name} is refused, but not for {', '.join(missing)}: {error}") from error
+            return
+        raise Mismatch(f"{scenario.name} must be refused before it is submitted")
 
     def refuses(self, scenario: Scenario, words: Sequence[str]) -> bool:
         """Whether the backend refuses a scenario before anything is submitted.

@@ -220,6 +220,7 @@ class Scenario:
         actions: what happens to the run, in order.
         secrets: secrets that must exist: name, key, text.
         config_maps: config maps that must exist, likewise.
+        must_refuse: words that the error holds with which every backend refuses to render it; nothing is run.
         may_refuse: words that the error holds if the backend knows before the run that it cannot succeed.
     """
 
@@ -234,6 +235,7 @@ class Scenario:
     secrets: Mapping[str, Mapping[str, str]] = field(factory=dict, repr=False)
     config_maps: Mapping[str, Mapping[str, str]] = field(factory=dict, repr=False)
     may_refuse: tuple[str, ...] = ()
+    must_refuse: tuple[str, ...] = ()
 
 
 BUSYBOX: Final = "busybox:1"
@@ -254,6 +256,7 @@ def scenario(
     secrets: Mapping[str, Mapping[str, str]] | None = None,
     config_maps: Mapping[str, Mapping[str, str]] | None = None,
     may_refuse: tuple[str, ...] = (),
+    must_refuse: tuple[str, ...] = (),
 ) -> Scenario:
     """Write a scenario down shortly: lists are words apart by blanks, and the document's head is added."""
     head = f"flowcore: 1\nname: {name}\n"
@@ -271,6 +274,7 @@ def scenario(
         secrets=secrets or {},
         config_maps=config_maps or {},
         may_refuse=may_refuse,
+        must_refuse=must_refuse,
     )
 
 

@@ -197,4 +197,29 @@ steps:
         needs="secrets",
         secrets={"flowcore-scenario": {"token": TOKEN}},
     ),
+    scenario(
+        "text-longer-than-the-kernel-takes",
+        "S28",
+        """
+params: {text: {type: string}}
+steps:
+  arg: {command: [echo, "${{ params.text }}"]}
+  env: {env: {TEXT: "${{ params.text }}"}, command: [echo]}
+""",
+        succeeded({"arg": ok(), "env": ok()}),
+        params={"text": "x" * 140000},
+        must_refuse=("steps.arg", "steps.env", "140"),
+    ),
+    scenario(
+        "text-that-no-process-can-be-given",
+        "S28",
+        """
+params: {nul: {type: string}, half: {type: string}}
+steps:
+  arg: {command: [echo, "${{ params.nul }}", "${{ params.half }}"]}
+""",
+        succeeded({"arg": ok()}),
+        params={"nul": "a\0b", "half": "a\ud800b"},
+        must_refuse=("params.nul", "params.half"),
+    ),
 )
