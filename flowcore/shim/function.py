@@ -52,8 +52,10 @@ def fields(result, outputs):
         return result
     if hasattr(result, "__dataclass_fields__"):
         return vars(result)
-    raise TypeError("the step has the outputs " + ", ".join(outputs) + ", so the function must return a NamedTuple,"
-                    " a dataclass or a dict with those fields, not " + type(result).__name__)
+    raise TypeError(
+        "the step has the outputs " + ", ".join(outputs) + ", so the function must return a NamedTuple,"
+        " a dataclass or a dict with those fields, not " + type(result).__name__
+    )
 
 
 def keep(name, kind, value):
