@@ -221,6 +221,32 @@ def test_a_repeat_becomes_a_chain_that_carries_its_outputs():
     assert set(workflow.steps["b"].needs) == {names[1], names[2]}
 
 
+@pytest.mark.parametrize(
+    ("steps", "lacking", "capabilities"),
+    [
+        (
+            "  a: {foreach: [x], stdout: o, outputs: {o: {}}, command: [run]}\n"
+            "  b: {command: [run, '${{ steps.a.outputs.o }}']}\n",
+            {"outputs"},
+            {"outputs", "foreach"},
+        ),
+        (
+            "  a: {when: 'params.n > 1', stdout: o, outputs: {o: {default: x}}, command: [run]}\n"
+            "  b: {command: [run, '${{ steps.a.outputs.o }}']}\n",
+            {"outputs"},
+            {"outputs", "when"},
+        ),
+    ],
+)
+def test_a_feature_without_its_companion_is_no_worse_than_none(steps, lacking, capabilities):
+    head = "params: {n: 1}\n"
+    assert lowered(steps, capabilities, head).steps == lowered(steps, lacking, head).steps
+
+
+def test_a_retry_of_no_attempts_asks_for_nothing():
+    assert lowered("  a: {command: [x], retry: {limit: 0}}\n").steps["a"].retry is None
+
+
 # Refusals
 
 

@@ -7,9 +7,11 @@ in place, and ``verify`` refuses it by name; nothing is approximated and nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from attrs import evolve
 
+from flowcore.errors import WorkflowError
 from flowcore.expressions import references
 from flowcore.lowering.bind import bind, params_from_text
 from flowcore.lowering.carry import repeats_to_commands, unroll_repeats
@@ -25,6 +27,9 @@ from flowcore.model import Python, Workflow
 from flowcore.outline import outline_of
 
 __all__ = ["bind", "lower", "params_from_text"]
+
+REWRITTEN: Final = frozenset({"when", "nested", "foreach", "foreach.nested", "repeat"})
+"""What passes rewrite into plain steps."""
 
 
 def lower(
@@ -47,24 +52,47 @@ def lower(
         WorkflowError: with every leftover that the backend cannot do: the step, the field, the backend, and the
             installed backends that can.
     """
+    try:
+        return _lower(workflow, capabilities, capabilities, limits, backend, able)
+    except WorkflowError:
+        # A feature may be there without its companion (foreach, say, but no fan-in): then it is as good as absent.
+        native = capabilities - REWRITTEN
+        if native == capabilities:
+            raise
+        try:
+            return _lower(workflow, native, capabilities, limits, backend, able)
+        except WorkflowError:
+            pass
+        raise
+
+
+def _lower(
+    workflow: Workflow,
+    native: frozenset[str],
+    capabilities: frozenset[str],
+    limits: Mapping[str, int],
+    backend: str,
+    able: Callable[[str], list[str]],
+) -> Workflow:
+    """Run the passes; those for what is ``native`` are left out."""
     outline = outline_of(workflow, lambda step: shimmed(step, capabilities), never_steps)
     lowered = push_down(with_origins(workflow))
-    if "when" not in capabilities:
+    if "when" not in native:
         lowered = prune_false(lowered)
-    if "nested" not in capabilities or "foreach.nested" not in capabilities:
-        lowered = inline_nested(lowered, capabilities)
-    if "foreach" not in capabilities:
+    if "nested" not in native or "foreach.nested" not in native:
+        lowered = inline_nested(lowered, native, capabilities)
+    if "foreach" not in native:
         lowered = expand_foreach(lowered)
     lowered = simplify(lowered, capabilities)
     functions = frozenset(step.origin for step in all_steps(lowered) if isinstance(step.action, Python))
-    if "repeat" not in capabilities:
+    if "repeat" not in native:
         lowered = repeats_to_commands(lowered)
-    if "python" not in capabilities:
+    if "python" not in native:
         lowered = functions_to_scripts(lowered)
-    if "script" not in capabilities:
+    if "script" not in native:
         lowered = scripts_to_commands(lowered)
     lowered = add_shims(lowered, capabilities, functions)
-    if "repeat" not in capabilities:
+    if "repeat" not in native:
         lowered = unroll_repeats(lowered, capabilities)
     verify(lowered, capabilities, limits, backend, able)
     # A run's outputs are the core's to compute; those whose steps were replaced mean nothing to a backend.

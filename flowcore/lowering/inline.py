@@ -18,18 +18,18 @@ from flowcore.model import MISSING, Container, Need, Nested, Step, Workflow
 from flowcore.syntax import Expr, Ref, Template, Value
 
 
-def inline_nested(workflow: Workflow, capabilities: frozenset[str]) -> Workflow:
-    """Inline what the backend cannot run nested; what cannot be said without nesting stays."""
-    if "foreach.nested" not in capabilities or "nested" not in capabilities:
+def inline_nested(workflow: Workflow, native: frozenset[str], capabilities: frozenset[str]) -> Workflow:
+    """Inline what is not ``native``; what cannot be said without nesting stays."""
+    if "foreach.nested" not in native or "nested" not in native:
         workflow = expand_foreach(workflow, nested_only=True)
-    if "nested" in capabilities:
+    if "nested" in native:
         return workflow
     for name in list(workflow.steps):
         step = workflow.steps[name]  # as the passes over the steps before it have left it
         if not isinstance(step.action, Nested) or step.foreach is not MISSING:
             continue
         try:
-            inner = inline_nested(step.action.workflow, capabilities)
+            inner = inline_nested(step.action.workflow, native, capabilities)
             workflow = _inline(workflow, name, evolve(step, action=evolve(step.action, workflow=inner)), capabilities)
         except CannotReplace:
             continue

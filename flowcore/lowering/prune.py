@@ -8,7 +8,7 @@ from attrs import evolve
 
 from flowcore.checks import effective_needs
 from flowcore.lowering.missing import may_skip
-from flowcore.lowering.origins import all_steps
+from flowcore.lowering.origins import all_steps, map_steps
 from flowcore.lowering.rewrite import CannotReplace, rewrite_step, step_references
 from flowcore.model import MISSING, Missing, Need, Nested, Step, Workflow
 from flowcore.outline import Never
@@ -142,8 +142,10 @@ def merge(first: Need | None, second: Need) -> Need:
 
 def simplify(workflow: Workflow, capabilities: frozenset[str]) -> Workflow:
     """Drop what asks for a capability without changing anything: ``succeeded`` of a step that can neither be skipped
-    nor continue, and a parallelism that no moment of the run can reach.
+    nor continue, no retries at all, and a parallelism that no moment of the run can reach.
     """
+    if "retry" not in capabilities:
+        workflow = map_steps(workflow, lambda step: evolve(step, retry=None) if _no_retry(step) else step)
     steps = dict(workflow.steps)
     if "needs.status" not in capabilities:
         for name, step in steps.items():
@@ -164,6 +166,10 @@ def simplify(workflow: Workflow, capabilities: frozenset[str]) -> Workflow:
         within = wide is not None and workflow.parallelism is not None and wide <= workflow.parallelism
         workflow = evolve(workflow, steps=steps, parallelism=None if within else workflow.parallelism)
     return workflow
+
+
+def _no_retry(step: Step) -> bool:
+    return step.retry is not None and step.retry.limit == 0
 
 
 def _plain(step: Step | None) -> bool:
