@@ -310,7 +310,7 @@ def test_limits_are_said_with_the_numbers():
     )
     assert "one text has 5 bytes" in " ".join(refused("  a: {command: [x, hello]}\n", limits={"argument_bytes": 4}))
     assert "the list has 2 items" in " ".join(
-        refused("  a: {foreach: [1, 2], command: [x]}\n", ALL, limits={"items": 1})
+        refused("  a: {foreach: [1, 2], command: [x]}\n", ALL, limits={"items": 1, "steps": 1})
     )
     assert "the source has 6 bytes" in " ".join(refused("  a: {script: 'echo 1'}\n", ALL, limits={"script_bytes": 5}))
 
