@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from flowcore.plugin import (
     CAPABILITIES,
@@ -84,7 +84,7 @@ class LocalBackend:
         return Rendered(
             backend=self.name,
             name=workflow.name,
-            text=write_yaml({key: value for key, value in document.items() if key != "x-outline"}),
+            text=write_yaml(_readable(document)),
             objects=(document,),
             digest=hashlib.sha256(canonical.encode("ascii")).hexdigest(),
             notes=(*notes(workflow), *self._debug_notes()),
@@ -310,6 +310,22 @@ class LocalBackend:
                 if folder.database.exists() and _expired(folder, now):
                     _remove_run(folder)
                 (home.expiring / mark).unlink(missing_ok=True)
+
+
+def _readable(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document without what only flowcore's own parts read: the outline, and origins, which are the names here."""
+    text = {key: value for key, value in document.items() if key != "x-outline"}
+    for group in ("steps", "on_exit"):
+        if group in text:
+            text[group] = {name: _readable_step(step) for name, step in text[group].items()}
+    return text
+
+
+def _readable_step(step: Mapping[str, Any]) -> dict[str, Any]:
+    text = {key: value for key, value in step.items() if key != "x-origin"}
+    if "workflow" in text:
+        text["workflow"] = _readable(text["workflow"])
+    return text
 
 
 class _store:
