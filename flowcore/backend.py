@@ -241,20 +241,28 @@ def load(source: Source, name: str | None = None) -> Workflow:
     """
     if isinstance(source, Workflow):
         return source
+    if not isinstance(source, (str, os.PathLike)):
+        return source.workflow
+    try:
+        return _read(source, name)
+    except WorkflowError as error:
+        from flowcore.checks import with_the_rest
+
+        raise with_the_rest(error) from None
+
+
+def _read(source: str | os.PathLike[str], name: str | None) -> Workflow:
     if isinstance(source, str) and "\n" in source:
         from flowcore.document import read_document
 
         return read_document(source)
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        if path.suffix == ".py":
-            from flowcore.authoring import load_program
+    if Path(source).suffix == ".py":
+        from flowcore.authoring import load_program
 
-            return load_program(str(path), name)
-        from flowcore.document import read_file
+        return load_program(os.fspath(source), name)
+    from flowcore.document import read_file
 
-        return read_file(path)
-    return source.workflow
+    return read_file(source)
 
 
 def check(source: Source) -> list[Problem]:

@@ -62,11 +62,16 @@ class UsageError(FlowError):
 
 
 class WorkflowError(UsageError):
-    """A workflow that is wrong; ``problems`` holds everything that was found, in the document's order."""
+    """A workflow that is wrong; ``problems`` holds everything that was found, in the document's order.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    ``readable`` is what could be made of a document whose form is wrong: a workflow without the parts that have a
+    problem, for checks of the rest and nothing else.
+    """
+
+    def __init__(self, problems: list[Problem], readable: object = None) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+        self.readable = readable
 
 
 class UnreachableError(FlowError):

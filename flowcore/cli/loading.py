@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from flowcore.errors import UsageError
+from flowcore.errors import UsageError, WorkflowError
 
 if TYPE_CHECKING:
     from flowcore.model import Workflow
@@ -18,6 +18,15 @@ def load_file(file: str) -> Workflow:
     Raises:
         UsageError: if it cannot be read; WorkflowError with everything that is wrong in it.
     """
+    try:
+        return _read(file)
+    except WorkflowError as error:
+        from flowcore.checks import with_the_rest
+
+        raise with_the_rest(error) from None
+
+
+def _read(file: str) -> Workflow:
     if file == "-":
         from flowcore.document import read_document
 

@@ -39,14 +39,17 @@ def read_document(text: str, name: str = "<text>") -> Workflow:
     The workflow's ``places`` say where each part of it was written.
 
     Raises:
-        WorkflowError: with everything that is wrong with the document's form, in the order of the text.
+        WorkflowError: with everything that is wrong with the document's form, in the order of the text, and with what
+            could be read of it even so.
     """
     source = Source.parse(text, name)
     reading = Reading(source)
     workflow = WORKFLOW.read(reading, source.root, ())
-    reading.finish()
+    if isinstance(workflow, Workflow):
+        workflow = evolve(workflow, places=source.places)
+    reading.finish(workflow)
     assert isinstance(workflow, Workflow)
-    return evolve(workflow, places=source.places)
+    return workflow
 
 
 def read_file(path: str | os.PathLike[str]) -> Workflow:

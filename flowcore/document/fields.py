@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from flowcore.document.kinds import (
     BOOLEAN,
     CONDITION,
@@ -577,9 +579,11 @@ def _build_step(reading: Reading, values: Values, node: Node, path: Path) -> Any
     given = [key for key in _ACTIONS if key in node]
     if len(given) > 1:
         found = f"{', '.join(given[:-1])} and {given[-1]}"
-        return reading.problem(path, f"a step is exactly one of {', '.join(_ACTIONS)}; found {found}, keep one")
+        reading.problem(path, f"a step is exactly one of {', '.join(_ACTIONS)}; found {found}, keep one")
+        return _without_action(values)
     if not given and "image" not in node:
-        return reading.problem(path, f"nothing to run; add one of {', '.join(_ACTIONS)}, or an image")
+        reading.problem(path, f"nothing to run; add one of {', '.join(_ACTIONS)}, or an image")
+        return _without_action(values)
     kind = given[0] if given else "image"
     _extras(reading, kind, node, path)
     args = values.pop("args", {} if kind == "workflow" else ())
@@ -587,13 +591,13 @@ def _build_step(reading: Reading, values: Values, node: Node, path: Path) -> Any
     if takes_args and (kind == "workflow") != isinstance(args, dict):
         wanted = "a mapping, the nested workflow's params" if kind == "workflow" else "a list"
         reading.found((*path, "args"), node["args"], wanted)
-        return WRONG
+        return _without_action(values)
     parts = {key: values.pop(key, None) for key in (*_ACTIONS, "interpreter", "success_when", "failure_when")}
     for lowered in ("origin", "role"):
         if values.get(lowered) is MISSING:
             del values[lowered]
     if kind != "image" and parts[kind] is None:
-        return WRONG
+        return _without_action(values)
     action: Any
     if kind == "script":
         action = Script(parts["script"], parts["interpreter"] or shebang(parts["script"]), args)
@@ -607,6 +611,12 @@ def _build_step(reading: Reading, values: Values, node: Node, path: Path) -> Any
     else:
         action = Container(parts["command"], args)
     return Step(action, **values)
+
+
+def _without_action(values: Values) -> Step:
+    """A step that cannot be read whole, so that whoever names it finds it; its problem is collected already."""
+    known = {field.name for field in attrs.fields(Step)} - {"action", "origin", "role"}
+    return Step(Container(), **{key: value for key, value in values.items() if key in known})
 
 
 def _extras(reading: Reading, kind: str, node: Node, path: Path) -> None:

@@ -65,10 +65,10 @@ class Reading:
                     break
         return self.problem(path, str(error), at)
 
-    def finish(self) -> None:
-        """Raise a ``WorkflowError`` if there was any problem."""
+    def finish(self, readable: object = None) -> None:
+        """Raise a ``WorkflowError`` if there was any problem; ``readable`` is what was read in spite of it."""
         if self.source is not None:
-            self.source.finish()
+            self.source.finish(readable)
         if self._problems:
             raise WorkflowError(self._problems)
 
@@ -347,7 +347,8 @@ class MapOf(Kind):
             advice = self.advice or ("write {} or leave the key out" if value_of(node) is None else "")
             return reading.found(path, node, "a mapping", advice)
         values = {key: self.item.read(reading, value, (*path, key)) for key, value in node.items()}
-        return WRONG if any(value is WRONG for value in values.values()) else values
+        # The problem is collected, so nobody takes this for the whole; what is right can be checked further.
+        return {key: value for key, value in values.items() if value is not WRONG}
 
     def write(self, value: Any) -> Json:
         return {key: self.item.write(item) for key, item in value.items()}
@@ -464,6 +465,7 @@ class Record(Kind):
         self._build = build
         self._parts = parts
         self._more = more
+        self._mandatory = {a.name for a in attrs.fields(model) if a.default is attrs.NOTHING}
         self._defaults = {
             a.name: a.default.factory() if isinstance(a.default, attrs.Factory) else a.default  # type: ignore[arg-type]
             for a in attrs.fields(model)
@@ -473,7 +475,6 @@ class Record(Kind):
         if not isinstance(node, dict):
             return reading.found(path, node, f"a mapping with keys such as {self._some_keys()}", self.advice)
         values: Values = {}
-        right = True
         for key, value in node.items():
             field = self.by_key.get(key)
             if field is None:
@@ -481,19 +482,15 @@ class Record(Kind):
                     self._unknown(reading, key, path)
                 continue
             result = field.kind.read(reading, value, (*path, key))
-            if result is WRONG:
-                right = False
-            else:
+            if result is not WRONG:
                 values[field.target] = result
         for field in self.required:
             if field.key not in node:
                 reading.problem(path, self._missing(field))
-                right = False
+        # What fits together is checked even where single values are wrong, so that all of it is told at once.
         if self._build is not None:
-            # What fits together is checked even where single values are wrong, so that all of it is told at once.
-            built = self._build(reading, values, node, path)
-            return built if right else WRONG
-        return self.model(**values) if right else WRONG
+            return self._build(reading, values, node, path)
+        return self.model(**values) if self._mandatory <= values.keys() else WRONG
 
     def _missing(self, field: Field) -> str:
         return f"{field.key} is missing; add it"

@@ -153,11 +153,11 @@ class Source:
             at = self.at(path)
         self._problems.append((at, Problem(path, message, self.place(at))))
 
-    def finish(self) -> None:
-        """Raise a ``WorkflowError`` with all the problems there are, if there are any."""
+    def finish(self, readable: object = None) -> None:
+        """Raise a ``WorkflowError`` with all the problems there are, if there are any, and with what is readable."""
         if self._problems:
             self._problems.sort(key=lambda pair: pair[0])
-            raise WorkflowError([problem for _, problem in self._problems])
+            raise WorkflowError([problem for _, problem in self._problems], readable)
 
     def fatal(self, at: int, message: str) -> WorkflowError:
         """The error of a text that cannot be read on, after what was found before."""
