@@ -85,9 +85,9 @@ class Registry:
         (config / "config.json").write_text(json.dumps({"auths": auths}))
 
     def pulls(self, name: str) -> int:
-        """How often a manifest of an image was fetched."""
+        """How often an engine was told what an image is now: once a pull, also where it has the layers already."""
         lines = self.log.read_text().splitlines()
-        return sum(f'"GET /v2/{name}/manifests/' in line and " 200 " in line for line in lines)
+        return sum(f'"HEAD /v2/{name}/manifests/' in line and " 200 " in line for line in lines)
 
     def stop(self) -> None:
         if self.process is not None:
