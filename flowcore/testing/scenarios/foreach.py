@@ -306,7 +306,7 @@ steps:
         "S13 S15 S19",
         """
 steps:
-  each: {foreach: ["0", "300"], timeout: 2s, command: [sleep, "${{ item }}"]}
+  each: {foreach: ["0", "300"], timeout: 4s, command: [sleep, "${{ item }}"]}
 """,
         run_failed({"each": group(Phase.FAILED), "each[0]": ok(), "each[1]": failed(reason="timeout")}),
         needs="timeout",

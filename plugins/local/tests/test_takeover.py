@@ -250,7 +250,7 @@ def test_a_timeout_goes_on_while_nobody_watches(local: Local) -> None:
 
 
 def test_a_supervisor_that_fails_says_so(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flowcore_local.backend import LocalBackend
+    from flowcore_local.local import LocalBackend
 
     monkeypatch.setattr(LocalBackend, "launcher", "flowcore_local.process:NoSuchLauncher")
     update = local.run("steps: {a: {command: [echo, a]}}")

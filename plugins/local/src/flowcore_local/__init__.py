@@ -1,6 +1,7 @@
 """flowcore's backend for this machine: processes, a detached supervisor, SQLite."""
 
-from flowcore_local.backend import LocalBackend
-from flowcore_local.options import Options
+from flowcore_local.backend import EngineBackend
+from flowcore_local.local import LocalBackend
+from flowcore_local.options import EngineOptions, Options
 
-__all__ = ["LocalBackend", "Options"]
+__all__ = ["EngineBackend", "EngineOptions", "LocalBackend", "Options"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from flowcore.plugin import (
     ConfigMapKey,
@@ -19,6 +20,7 @@ from flowcore.plugin import (
     Script,
     SecretKey,
     Step,
+    Volume,
     function_script,
     parse_quantity,
     resolve,
@@ -46,6 +48,13 @@ class Setting:
     files: str
     """Folder for scripts."""
     sources: Sources
+    kept: tuple[str, ...] = ()
+    """How the places of artifacts begin."""
+    folders: str = ""
+    """Folder for secrets and config maps that steps see as folders."""
+    volumes: Mapping[str, Volume] = Factory(dict)
+    working_folder: Callable[[Step, str], str] = lambda step, work: working_folder(step, work)
+    """The launcher's."""
 
 
 def describe(unit: Unit, seq: int, bay: str, streams: str, find: Lookup, setting: Setting) -> Launch:
@@ -58,14 +67,17 @@ def describe(unit: Unit, seq: int, bay: str, streams: str, find: Lookup, setting
     step = unit.step
     outputs = f"{bay}/out"
     work = f"{bay}/work"
+    artifacts: dict[str, None] = {}
 
     def lookup(ref: Ref) -> Json:
         if ref.kind == "own":
             return f"{outputs}/{ref.name}"
         try:
-            return find(ref)
+            value = find(ref)
         except MissingOutput as error:
             raise EvaluationError(f"steps.{error} has no value") from None
+        artifacts.update(dict.fromkeys(_artifacts(value, setting.kept)))
+        return value
 
     env = dict(setting.sources.env)
     env.update(_environment(unit, lookup, setting.sources))
@@ -73,7 +85,7 @@ def describe(unit: Unit, seq: int, bay: str, streams: str, find: Lookup, setting
     env["FLOW_STEP"] = unit.origin
     env["FLOW_ATTEMPT"] = str(unit.attempts)
     env["FLOW_OUTPUTS"] = outputs
-    argv = _argv(unit, bay, lookup, setting)
+    argv, files = _argv(unit, bay, lookup, setting)
     for word in (*argv, *env.values()):
         if "\0" in word:
             raise CannotStart("an argument or environment value holds a NUL character, which no process can be given")
@@ -85,12 +97,52 @@ def describe(unit: Unit, seq: int, bay: str, streams: str, find: Lookup, setting
         argv=argv,
         env=env,
         folder=bay,
-        work=_working_folder(step, work),
+        work=setting.working_folder(step, work),
         outputs=outputs,
         stdout=f"{streams}.out",
         stderr=f"{streams}.err",
         memory=memory_limit(step),
+        entry_point=isinstance(step.action, Container) and step.action.command is None,
+        files=files,
+        artifacts=tuple(artifacts),
+        volumes=setting.volumes,
+        folders=_folders(step, setting),
     )
+
+
+def _artifacts(value: Json, kept: tuple[str, ...]) -> Iterator[str]:
+    """The places of artifacts in a value."""
+    if isinstance(value, str):
+        if kept and value.startswith(kept):
+            yield value
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _artifacts(entry, kept)
+    elif isinstance(value, dict):
+        for entry in value.values():
+            yield from _artifacts(entry, kept)
+
+
+def _folders(step: Step, setting: Setting) -> dict[str, str]:
+    """Secrets and config maps that the step mounts, each as a folder that is there."""
+    found: dict[str, str] = {}
+    for mount in step.mounts.values():
+        volume = setting.volumes[mount.volume]
+        if volume.kind not in ("secret", "config_map"):
+            continue
+        table = setting.sources.secrets if volume.kind == "secret" else setting.sources.config_maps
+        if volume.value not in table:
+            raise CannotStart(f"there is no {volume.kind.replace('_', ' ')} {volume.value}", "secret")
+        folder = found[mount.volume] = f"{setting.folders}/{mount.volume}"
+        if not os.path.isdir(folder):
+            # Whole under another name first: an earlier supervisor may have died while it wrote.
+            new = f"{folder}.new"
+            shutil.rmtree(new, ignore_errors=True)
+            os.makedirs(new, 0o755)
+            for key, text in table[volume.value].items():
+                _write(f"{new}/{key}", text, 0o444)
+            os.rename(new, folder)
+    return found
 
 
 def memory_limit(step: Step) -> int | None:
@@ -99,7 +151,7 @@ def memory_limit(step: Step) -> int | None:
     return int(parse_quantity(text)) if text is not None else None
 
 
-def _working_folder(step: Step, work: str) -> str:
+def working_folder(step: Step, work: str) -> str:
     if step.working_dir is None:
         return work
     place = os.path.normpath(os.path.join(work, step.working_dir))
@@ -135,20 +187,21 @@ def _key(table: Mapping[str, Mapping[str, str]], kind: str, name: str, key: str)
         raise CannotStart(f"there is no {kind} {name} with a key {key}", "secret") from None
 
 
-def _argv(unit: Unit, bay: str, lookup: Lookup, setting: Setting) -> tuple[str, ...]:
+def _argv(unit: Unit, bay: str, lookup: Lookup, setting: Setting) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """An attempt's command line, and the files that it names."""
     action: Any = unit.step.action
     if isinstance(action, Container):
-        return tuple(resolve_text(text, lookup) for text in (*(action.command or ()), *action.args))
+        return tuple(resolve_text(text, lookup) for text in (*(action.command or ()), *action.args)), ()
     if isinstance(action, Script):
         file = _shared_file(setting.files, action.source)
-        return (*action.interpreter, file, *(resolve_text(text, lookup) for text in action.args))
+        return (*action.interpreter, file, *(resolve_text(text, lookup) for text in action.args)), (file,)
     if isinstance(action, Python):
         args: dict[str, Any] = {name: resolve(value, lookup) for name, value in action.args.items()}
         file = f"{bay}/function.py"
         _write(
             file, function_script(Python(action.function, action.source, args), unit.step.outputs, unit.origin), 0o600
         )
-        return (setting.python, file)
+        return (setting.python, file), (file,)
     raise CannotStart(f"a {type(action).__name__.lower()} cannot run as a process")
 
 

@@ -1,4 +1,4 @@
-"""The hooks of the backend ``local``."""
+"""The hooks of a backend on this engine; ``local.py`` is one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowcore.plugin import (
     CAPABILITIES,
@@ -19,17 +19,17 @@ from flowcore.plugin import (
     GoneError,
     Json,
     Phase,
-    Problem,
     RefusedError,
     Rendered,
     RunHandle,
     RunSummary,
     Snapshot,
+    UnreachableError,
     UsageError,
     hookimpl,
     run_id,
 )
-from flowcore_local.options import Options as _Options
+from flowcore_local.options import PENDING_TIMEOUT, EngineOptions
 from flowcore_local.outputs import OUTPUT_BYTES
 from flowcore_local.places import Home, RunFolder
 
@@ -37,25 +37,59 @@ if TYPE_CHECKING:
     from flowcore.plugin import Workflow
     from flowcore_local.store import RunRecord, Store
 
-_ABSENT: Final = frozenset({"manifest", "volumes"})
 
-
-class LocalBackend:
-    """Runs the steps of a workflow as processes of this machine."""
+class EngineBackend:
+    """Runs workflows on this machine; what runs the steps is a launcher that a subclass names."""
 
     contract: ClassVar[int] = CONTRACT
-    Options: ClassVar[type] = _Options
-    name: ClassVar[str] = "local"
-    launcher: ClassVar[str] = "flowcore_local.process:ProcessLauncher"
+    Options: ClassVar[type] = EngineOptions
+    name: ClassVar[str]
+    launcher: ClassVar[str]
     """Where the supervisor finds the class that runs attempts."""
+    lacks: ClassVar[frozenset[str]] = frozenset()
+    """Capabilities that it has not."""
+    base_env: ClassVar[tuple[str, ...]] = ()
+    """Variables of the submitter that every step sees."""
 
-    def __init__(self, options: _Options) -> None:
+    def __init__(self, options: EngineOptions) -> None:
         if sys.platform == "win32":
-            raise UsageError("the backend local needs Linux or macOS; on Windows, run flowcore inside WSL")
+            raise UsageError(f"the backend {self.name} needs Linux or macOS; on Windows, run flowcore inside WSL")
         self.options = options
 
+    # What a backend on this engine has of its own
+
+    @property
+    def python(self) -> str:
+        """The interpreter of Python steps."""
+        raise NotImplementedError
+
+    @property
+    def pending_timeout(self) -> float:
+        """Seconds that a step waits for what it needs to begin, unless it says otherwise."""
+        return PENDING_TIMEOUT
+
+    def notes(self, workflow: Workflow) -> list[str]:
+        """What a render has to say (see ``Rendered.notes``)."""
+        return []
+
+    def launcher_options(self, run: str) -> dict[str, Json]:
+        """What the launcher's class is called with for a run."""
+        return {}
+
+    def admit(self, workflow: Workflow) -> None:
+        """Raise what keeps a new run from being submitted now."""
+
+    def dispose(self, run: str) -> None:
+        """Remove what a run has elsewhere than in its folder."""
+
+    def begin(self, folder: RunFolder) -> None:
+        """Make a run that was submitted go on."""
+        from flowcore_local import supervisor
+
+        supervisor.ensure(folder)
+
     def capabilities(self) -> frozenset[str]:
-        return frozenset(CAPABILITIES) - _ABSENT
+        return frozenset(CAPABILITIES) - self.lacks
 
     def limits(self) -> dict[str, int]:
         return {
@@ -68,15 +102,8 @@ class LocalBackend:
         }
 
     @hookimpl
-    def check(self, workflow: Workflow) -> list[Problem]:
-        from flowcore_local.fitness import problems
-
-        return problems(workflow, self.name)
-
-    @hookimpl
     def render(self, workflow: Workflow) -> Rendered:
         from flowcore.plugin import document_of, write_yaml
-        from flowcore_local.fitness import notes
 
         document: dict[str, Json] = dict(document_of(workflow))
         document["x-outline"] = workflow.outline
@@ -87,18 +114,11 @@ class LocalBackend:
             text=write_yaml(_readable(document)),
             objects=(document,),
             digest=hashlib.sha256(canonical.encode("ascii")).hexdigest(),
-            notes=(*notes(workflow), *self._debug_notes()),
+            notes=tuple(self.notes(workflow)),
         )
-
-    def _debug_notes(self) -> list[str]:
-        if not self.options.debug:
-            return []
-        return ["debug: steps run one by one in this process, and timeouts, retries and parallelism are ignored"]
 
     @hookimpl
     def submit(self, rendered: Rendered, key: str) -> RunHandle:
-        from flowcore_local import supervisor
-
         home = self._home()
         home.prepare()
         name = run_id(rendered.name, key)
@@ -106,12 +126,7 @@ class LocalBackend:
         if not folder.database.exists():
             self._create(home, folder, rendered)
         self._same_content(folder, rendered)
-        if self.options.debug:
-            from flowcore_local.debug import run_here
-
-            run_here(folder)
-        else:
-            supervisor.ensure(folder)
+        self.begin(folder)
         return RunHandle(self.name, name)
 
     def _create(self, home: Home, folder: RunFolder, rendered: Rendered) -> None:
@@ -122,7 +137,8 @@ class LocalBackend:
 
         document = rendered.objects[0]
         workflow = from_json(dict(document))
-        sources = private.capture(workflow, self.options, os.environ)
+        self.admit(workflow)
+        sources = private.capture(workflow, self.options, os.environ, self.base_env)
         new = RunFolder(Path(tempfile.mkdtemp(prefix=".new-", dir=home.runs)))
         try:
             private.write(new.private, sources)
@@ -136,7 +152,7 @@ class LocalBackend:
                 backend=self.name,
                 document=json.dumps(document),
                 outline=str(document.get("x-outline", "")),
-                settings=self._settings(),
+                settings=self._settings(folder),
                 ttl=workflow.ttl,
                 now=time.time(),
             )
@@ -150,13 +166,14 @@ class LocalBackend:
         finally:
             shutil.rmtree(new.path, ignore_errors=True)
 
-    def _settings(self) -> Mapping[str, Json]:
+    def _settings(self, folder: RunFolder) -> Mapping[str, Json]:
         return {
             "launcher": self.launcher,
-            "launcher_options": {},
+            "launcher_options": self.launcher_options(folder.id),
             "slots": self.options.slots,
             "grace": self.options.grace,
-            "python": self.options.python or sys.executable,
+            "python": self.python,
+            "pending_timeout": self.pending_timeout,
         }
 
     @staticmethod
@@ -246,6 +263,7 @@ class LocalBackend:
         with _store(folder) as store:
             if not store.run().done:
                 raise RefusedError(f"run {folder.id} is not over; cancel it first, then delete it")
+        self.dispose(folder.id)
         _remove_run(folder)
 
     @hookimpl
@@ -261,10 +279,10 @@ class LocalBackend:
             if run.phase is Phase.SUCCEEDED:
                 raise RefusedError(f"run {folder.id} succeeded, so there is nothing to resume")
             workflow = from_json(json.loads(store.document()))
-            private.write(folder.private, private.capture(workflow, self.options, os.environ))
+            private.write(folder.private, private.capture(workflow, self.options, os.environ, self.base_env))
             with store.writing():
                 if store.run().done:
-                    store.change_settings(self._settings())
+                    store.change_settings(self._settings(folder))
                     saved = store.saved()
                     store.reset(
                         origin
@@ -294,8 +312,7 @@ class LocalBackend:
         if not run.done:
             supervisor.ensure(folder)
 
-    @staticmethod
-    def _sweep(home: Home) -> None:
+    def _sweep(self, home: Home) -> None:
         """Remove the runs whose ttl has passed (S32)."""
         try:
             marks = os.listdir(home.expiring)
@@ -308,6 +325,10 @@ class LocalBackend:
                 folder = RunFolder(home.runs / name)
                 # A run that was resumed meanwhile is not over.
                 if folder.database.exists() and _expired(folder, now):
+                    try:
+                        self.dispose(folder.id)
+                    except UnreachableError:
+                        continue  # the next command tries again
                     _remove_run(folder)
                 (home.expiring / mark).unlink(missing_ok=True)
 

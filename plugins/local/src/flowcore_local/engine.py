@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from flowcore.plugin import EvaluationError, Json, Phase, Workflow
-from flowcore_local.action import Setting, describe, memory_limit
+from flowcore.plugin import EvaluationError, Json, Phase, Reason, Workflow
+from flowcore_local.action import Setting, describe
 from flowcore_local.bays import Bays
 from flowcore_local.cache import Cache
-from flowcore_local.launcher import CannotStart, Exit, Launch, Launcher
+from flowcore_local.launcher import CannotStart, Exit, Launch, Launcher, NotReady
 from flowcore_local.logs import unshared
 from flowcore_local.outputs import BadOutput, collect
 from flowcore_local.places import RunFolder
@@ -73,6 +73,7 @@ class Engine:
         cache: Cache,
         slots: int,
         grace: float,
+        pending_timeout: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -81,11 +82,16 @@ class Engine:
         self._setting = setting
         self._grace = grace
         self._clock = clock
-        self._scheduler = Scheduler(workflow, RunMemory(store, cache, folder), run_id=setting.run_id, slots=slots)
+        memory = RunMemory(store, cache, folder)
+        self._scheduler = Scheduler(
+            workflow, memory, run_id=setting.run_id, slots=slots, pending_timeout=pending_timeout
+        )
         self._flying: dict[int, Unit] = {}
         self._seq = 0
         self._asked = 0
         self._timed_out = False
+        self._held: dict[str, tuple[Reason, list[Unit]]] = {}
+        """Units that wait for something, by the launcher's word for it."""
         self._exits: list[Exit] = []
         self._refused: list[tuple[int, CannotStart]] = []
         self._landed: list[tuple[int, int, int]] = []
@@ -146,7 +152,9 @@ class Engine:
                 continue
             unit.bay, unit.log, unit.wrote = attempt.bay, attempt.log, (attempt.out_from, attempt.err_from)
             folder = self._bays.path(attempt.bay)
-            state = self._launcher.adopt(attempt.seq, folder, memory_limit(unit.step))
+            base = self._folder.attempt(attempt.log)
+            streams = (f"{base}.out", f"{base}.err")
+            state = self._launcher.adopt(unit.step, attempt.seq, folder, streams, unit.wrote)
             if state == "never":
                 self._store.forget(attempt.seq)
                 self._scheduler.again(unit, now)
@@ -189,6 +197,7 @@ class Engine:
             refused, self._refused = self._refused, []
             for seq, problem in refused:
                 self._refuse(seq, problem, now)
+            self._hear()
             scheduler.tick(now)
             if scheduler.timed_out and not self._timed_out:
                 self._timed_out = True
@@ -206,11 +215,14 @@ class Engine:
             scheduler.changed.clear()
             self._store.attempts_ended(self._landed)
             self._landed.clear()
-            done = scheduler.done and not self._flying
+            done = scheduler.done and not self._flying and self._launcher.settled()
             if done:
                 # Before the end is recorded, so that no kill can leave secrets behind; nothing is left to need them.
                 self._folder.private.unlink(missing_ok=True)
+                shutil.rmtree(self._folder.volumes, ignore_errors=True)
                 self._store.finish(self._phase(), now)
+        for exit in exits:
+            self._launcher.release(exit.seq)
         for launch in launches:
             try:
                 self._launcher.start(launch)
@@ -238,6 +250,12 @@ class Engine:
         try:
             launch = describe(unit, seq, bay, streams, self._scheduler.lookup(unit), self._setting)
             self._launcher.prepare(launch)
+        except NotReady as problem:
+            del self._flying[seq]
+            self._store.forget(seq)
+            self._leave(unit)
+            self._scheduler.hold(unit, problem.reason, str(problem), now)
+            self._held.setdefault(problem.key, (problem.reason, []))[1].append(unit)
         except EvaluationError as error:
             del self._flying[seq]
             self._landed.append((0, 0, seq))
@@ -250,6 +268,17 @@ class Engine:
             self._refuse(seq, CannotStart(f"{type(error).__name__}: {error}", "backend"), now)
         else:
             launches.append(launch)
+
+    def _hear(self) -> None:
+        """What became of what units wait for."""
+        for news in self._launcher.news():
+            if news.message is None:
+                for unit in self._held.pop(news.key, (None, []))[1]:
+                    self._scheduler.admit(unit)
+            elif news.key in self._held:
+                reason, units = self._held[news.key]
+                for unit in units:
+                    self._scheduler.told(unit, reason, news.message)
 
     def _refuse(self, seq: int, problem: CannotStart, now: float) -> None:
         unit = self._flying.pop(seq, None)
@@ -281,7 +310,7 @@ class Engine:
             out = f"{self._bays.path(unit.bay)}/out"
             written = (f"{streams}.out", unit.wrote[0])
             kept = f"{self._folder.attempt(exit.seq)}.kept"
-            outputs = collect(unit.step.outputs, out, unit.step.stdout, written, kept)
+            outputs = collect(unit.step.outputs, out, unit.step.stdout, written, kept, self._launcher.apart)
         except (BadOutput, OSError) as error:
             return Outcome(Phase.FAILED, "output", str(error), 0)
         except Exception as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from flowcore.plugin import Container, Nested, Problem, Step, Workflow
 
 Where = tuple["str | int", ...]
 
-_PLACEMENT: Final = {
+PLACEMENT: Final = {
     "image": "image",
     "image_pull_policy": "image_pull_policy",
     "requests": "requests",
@@ -51,24 +51,38 @@ def problems(workflow: Workflow, backend: str) -> list[Problem]:
     return found
 
 
-def notes(workflow: Workflow) -> list[str]:
-    """One sentence that names all that has no meaning for processes and changes no result, or nothing."""
+def notes(
+    workflow: Workflow,
+    placement: Mapping[str, str] = PLACEMENT,
+    resources: frozenset[str] = frozenset({"memory"}),
+    where: str = "steps run as processes of this machine",
+    of_workflow: tuple[str, ...] = ("labels", "annotations", "service_account", "image_pull_secrets"),
+) -> list[str]:
+    """One sentence that names all that has no meaning here and changes no result, or nothing.
+
+    Args:
+        workflow: what is rendered.
+        placement: attributes of a step without meaning, with the words for them.
+        resources: those that have one.
+        where: how the sentence begins.
+        of_workflow: attributes of a workflow without meaning.
+    """
     fields: dict[str, list[str]] = {}
     for path, step in all_steps(workflow):
         name = str(path[-1])
-        for field, word in _PLACEMENT.items():
+        for field, word in placement.items():
             if getattr(step, field):
                 fields.setdefault(word, []).append(name)
         for resource in step.resources:
-            if resource != "memory":
+            if resource not in resources:
                 fields.setdefault(f"resources.{resource}", []).append(name)
-    for field in ("labels", "annotations", "service_account", "image_pull_secrets"):
+    for field in of_workflow:
         if getattr(workflow, field):
             fields.setdefault(field, []).append("the workflow")
     if not fields:
         return []
     listed = "; ".join(f"{field} ({_names(names)})" for field, names in fields.items())
-    return [f"steps run as processes of this machine, which have no use for {listed}"]
+    return [f"{where}, which have no use for {listed}"]
 
 
 def _names(names: list[str]) -> str:

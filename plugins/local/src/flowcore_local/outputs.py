@@ -18,7 +18,12 @@ class BadOutput(Exception):
 
 
 def collect(
-    outputs: Mapping[str, Output], folder: str, stdout: str | None, written: tuple[str, int], kept: str
+    outputs: Mapping[str, Output],
+    folder: str,
+    stdout: str | None,
+    written: tuple[str, int],
+    kept: str,
+    apart: bool = False,
 ) -> dict[str, Json]:
     """The outputs of an attempt that ended well, typed; an artifact is the path to which it was moved.
 
@@ -28,6 +33,7 @@ def collect(
         stdout: the output that its standard output is.
         written: where that went: a file, and the place in it from which on it is this attempt's.
         kept: the folder for its artifacts.
+        apart: whether the attempt saw another file tree, so that no link is followed out of ``folder``.
 
     Raises:
         BadOutput: with one sentence that names the output.
@@ -38,6 +44,8 @@ def collect(
         start = 0
         if name == stdout:
             place, start = written
+        elif apart and os.path.islink(place) and not _inside(place, folder):
+            raise BadOutput(f"output {name} is a link to {os.readlink(place)}; write the file itself")
         if output.artifact:
             found[name] = _keep(name, place, kept)
             continue
@@ -50,6 +58,10 @@ def collect(
             continue
         found[name] = parse(name, text, output)
     return found
+
+
+def _inside(place: str, folder: str) -> bool:
+    return os.path.realpath(place).startswith(os.path.realpath(folder) + "/")
 
 
 def _keep(name: str, place: str, kept: str) -> str:

@@ -168,6 +168,16 @@ class RunFolder:
         return self.path / "files"
 
     @property
+    def volumes(self) -> Path:
+        """Secrets and config maps that steps see as folders; deleted at the end of the run."""
+        return self.path / "volumes"
+
+    @property
+    def attempts(self) -> Path:
+        """What stays of attempts: see ``attempt``."""
+        return self.path / "attempts"
+
+    @property
     def gathered(self) -> Path:
         return self.path / "gathered"
 
@@ -181,4 +191,4 @@ class RunFolder:
 
         A thousand attempts in each folder, so that none grows without bound.
         """
-        return f"{self.path}/attempts/{seq // 1000}/{seq}"
+        return f"{self.attempts}/{seq // 1000}/{seq}"

@@ -6,18 +6,15 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 from flowcore.plugin import ConfigMapKey, Nested, RefusedError, SecretKey, Step, Workflow
 from flowcore_local.action import Sources
-from flowcore_local.options import Options
-
-BASE: Final = ("PATH", "HOME", "USER", "LANG", "LC_*", "TZ", "TMPDIR", "VIRTUAL_ENV")
+from flowcore_local.options import EngineOptions
 
 Table = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
-def capture(workflow: Workflow, options: Options, environ: Mapping[str, str]) -> Sources:
+def capture(workflow: Workflow, options: EngineOptions, environ: Mapping[str, str], base: tuple[str, ...]) -> Sources:
     """Everything that the workflow's steps may read, from where the options say it is.
 
     Raises:
@@ -44,12 +41,12 @@ def capture(workflow: Workflow, options: Options, environ: Mapping[str, str]) ->
         found.setdefault(name, {})
     if faults:
         raise RefusedError("\n".join(faults))
-    return Sources(base_environment(options, environ), secrets, config_maps)
+    return Sources(base_environment(options, environ, base), secrets, config_maps)
 
 
-def base_environment(options: Options, environ: Mapping[str, str]) -> dict[str, str]:
+def base_environment(options: EngineOptions, environ: Mapping[str, str], base: tuple[str, ...]) -> dict[str, str]:
     """The variables of the submitter that every step sees."""
-    patterns = (*BASE, *options.pass_env)
+    patterns = (*base, *options.pass_env)
     return {name: value for name, value in frozen(environ).items() if any(_fits(name, pattern) for pattern in patterns)}
 
 
@@ -100,6 +97,9 @@ def _wanted(workflow: Workflow) -> Iterator[tuple[str, str, str]]:
     """Kind, name and key (empty: all) of every secret and config map that a workflow reads."""
     for value in workflow.env.values():
         yield from _of_value(value)
+    for volume in workflow.volumes.values():
+        if volume.kind == "secret" or volume.kind == "config_map":
+            yield volume.kind, volume.value, ""
     for step in (*workflow.steps.values(), *workflow.on_exit.values()):
         yield from _of_step(step)
 

@@ -19,7 +19,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from flowcore_local.launcher import Adoption, CannotStart, Exit, Launch
+from flowcore.plugin import Step
+from flowcore_local.action import memory_limit, working_folder
+from flowcore_local.launcher import Adoption, CannotStart, Exit, Launch, News
 
 _LOCK: Final = 9
 _SH: Final = "/bin/sh"
@@ -40,6 +42,8 @@ _SAMPLE: Final = 0.2
 class ProcessLauncher:
     """A launcher for plain processes; one for each supervisor, in its main thread."""
 
+    apart = False
+
     def __init__(self) -> None:
         self._pids: dict[int, int] = {}
         """Process of each attempt that is a child of this process."""
@@ -59,7 +63,7 @@ class ProcessLauncher:
         self._old_wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def prepare(self, launch: Launch) -> None:
-        if not launch.argv:
+        if not launch.argv or launch.entry_point:
             raise CannotStart("it names only an image, and a process needs a command")
         find_program(launch.argv[0], launch.env.get("PATH", os.defpath), launch.work)
 
@@ -103,9 +107,24 @@ class ProcessLauncher:
         if pid is not None:
             _signal_group(pid, signal.SIGKILL if kill else signal.SIGTERM)
 
-    def adopt(self, seq: int, folder: str, memory: int | None) -> Adoption | Exit:
+    def working_folder(self, step: Step, work: str) -> str:
+        return working_folder(step, work)
+
+    def news(self) -> list[News]:
+        return []  # a process waits for nothing
+
+    def release(self, seq: int) -> None:
+        """Its process was waited for."""
+
+    def settled(self) -> bool:
+        return True
+
+    def adopt(
+        self, step: Step, seq: int, folder: str, streams: tuple[str, str], written: tuple[int, int]
+    ) -> Adoption | Exit:
         if _held(folder):
             self._adopted[seq] = folder
+            memory = memory_limit(step)
             if memory is not None:
                 self._limits[seq] = memory
             return "running"
@@ -162,6 +181,12 @@ class ProcessLauncher:
             if pid is not None and used.get(pid, 0) > limit:
                 over.append(seq)
         return over
+
+    def end_all(self, attempts: Iterable[tuple[int, str]]) -> None:
+        for seq, folder in attempts:
+            pid = _report(folder, seq)[0] if _held(folder) else None
+            if pid is not None:
+                _signal_group(pid, signal.SIGKILL)
 
     def close(self) -> None:
         signal.set_wakeup_fd(self._old_wakeup)
@@ -340,11 +365,3 @@ def _memory_by_ps() -> dict[int, int]:
         group, kilobytes = line.split()
         used[int(group)] = used.get(int(group), 0) + int(kilobytes) * 1024
     return used
-
-
-def kill_attempt(folder: str, seq: int) -> None:
-    """Kill an attempt that runs, whoever started it."""
-    if _held(folder):
-        pid, _, _ = _report(folder, seq)
-        if pid is not None:
-            _signal_group(pid, signal.SIGKILL)

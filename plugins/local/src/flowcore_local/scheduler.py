@@ -42,6 +42,7 @@ from flowcore.plugin import (
     resolve_text,
 )
 from flowcore.plugin import Container as ContainerAction
+from flowcore_local.options import PENDING_TIMEOUT
 
 Lookup = Callable[[Ref], Json]
 Stop = OneOf["timeout", "run-timeout", "cancelled", "out-of-memory"]
@@ -114,6 +115,7 @@ class Unit:
         "flight",
         "flying",
         "group",
+        "held",
         "index",
         "inner",
         "item",
@@ -166,6 +168,8 @@ class Unit:
         self.flight = 0
         """Which one, so that a timer of an earlier attempt is no mistake."""
         self.queued = False
+        self.held = 0
+        """Whether it waits for what its next attempt needs; of a foreach, how many of its items do."""
         self.seq = 0
         self.bay = 0
         self.log = 0
@@ -286,10 +290,13 @@ class Scheduler:
     what is to be done from ``take`` (attempts to start), ``stops`` (attempts to end) and ``changed`` (units to record).
     """
 
-    def __init__(self, workflow: Workflow, memory: Memory, *, run_id: str, slots: int) -> None:
+    def __init__(
+        self, workflow: Workflow, memory: Memory, *, run_id: str, slots: int, pending_timeout: float = PENDING_TIMEOUT
+    ) -> None:
         self.workflow = workflow
         self.memory = memory
         self.run_id = run_id
+        self.pending_timeout = pending_timeout
         self.slots = workflow.parallelism if workflow.parallelism is not None else slots
         self.running = 0
         self.cancelled = False
@@ -378,6 +385,47 @@ class Scheduler:
             unit.started = None
         self._end(unit, outcome.phase, outcome.reason, now, message=outcome.message)
 
+    def hold(self, unit: Unit, reason: Reason, message: str, now: float) -> None:
+        """An attempt that cannot begin yet: it waits for what it needs, without a slot, but not for ever (S13b)."""
+        self._land(unit)
+        unit.attempts -= 1
+        if unit.attempts == unit.base and (unit.iteration or 1) == 1:
+            unit.phase = Phase.PENDING
+            unit.started = unit.iteration = None
+        unit.held = 1
+        if unit.group is not None:
+            # One item waits for all: the others are not made before it is known whether they could run.
+            unit.group.held += 1
+        self._timer(now + self._patience(unit), "pending", unit)
+        self.told(unit, reason, message)
+
+    def told(self, unit: Unit, reason: Reason, message: str) -> None:
+        """How far it is with what a unit waits for."""
+        if unit.held and not unit.phase.ended:
+            unit.reason, unit.message = reason, message
+            self.changed[unit.origin] = unit
+
+    def admit(self, unit: Unit) -> None:
+        """A unit may try again: what it waited for is there, or is known never to come."""
+        if unit.held and not unit.phase.ended:
+            self._unhold(unit)
+            self._enqueue(unit)
+            if unit.group is not None:
+                self._offer(unit.group)
+
+    @staticmethod
+    def _unhold(unit: Unit) -> None:
+        if unit.held:
+            unit.held = 0
+            if unit.group is not None:
+                unit.group.held -= 1
+
+    def _patience(self, unit: Unit) -> float:
+        limit = unit.step.pending_timeout
+        if limit is None:
+            limit = unit.scope.workflow.defaults.pending_timeout
+        return self.pending_timeout if limit is None else limit
+
     def cancel(self, now: float, at_once: bool = False) -> None:
         """A cancel was recorded (S25)."""
         if not self.cancelled:
@@ -396,8 +444,11 @@ class Scheduler:
             _, _, kind, unit, flight = heapq.heappop(self._timers)
             if kind == "run":
                 self._run_timeout(now)
-            elif unit is None or unit.phase is not Phase.RUNNING:
+            elif unit is None or unit.phase.ended:
                 continue
+            elif kind == "pending":
+                if unit.held and unit.flight == flight:
+                    self._gave_up(unit, now)
             elif kind == "timeout":
                 if unit.flying and unit.flight == flight and unit.stop is None:
                     unit.stop = "timeout"
@@ -405,6 +456,13 @@ class Scheduler:
             elif unit.due is not None and not unit.flying and not unit.queued:
                 self._awake(unit)
         self._settle(now)
+
+    def _gave_up(self, unit: Unit, now: float) -> None:
+        """What an attempt needs did not come in time: it counts as one that could not begin."""
+        self._unhold(unit)
+        unit.attempts += 1
+        message = f"it did not begin within {self._patience(unit):g} s: {unit.message}"
+        self._failed(unit, Outcome(Phase.ERROR, unit.reason, message), now)
 
     def settle(self, now: float) -> None:
         """Draw all conclusions from what happened."""
@@ -742,7 +800,7 @@ class Scheduler:
 
     @staticmethod
     def _full(unit: Unit) -> bool:
-        return unit.step.parallelism is not None and unit.active >= unit.step.parallelism
+        return unit.held > 0 or (unit.step.parallelism is not None and unit.active >= unit.step.parallelism)
 
     def _item(self, unit: Unit, index: int) -> Unit:
         assert unit.list is not None
@@ -767,6 +825,7 @@ class Scheduler:
         assert unit.live is not None
         assert item.index is not None
         unit.live.pop(item.index, None)
+        self._unhold(item)
         self._release(item)
         unit.left -= 1
         if item.phase is Phase.CANCELLED:
@@ -935,6 +994,8 @@ class Scheduler:
             self._end(unit, outcome.phase, outcome.reason, now, message=outcome.message, exit_code=outcome.exit_code)
             return
         delay = retry.backoff.delay(used) if retry.backoff is not None else 0.0
+        if unit.phase is Phase.PENDING:
+            unit.phase, unit.started = Phase.RUNNING, now
         unit.reason = "retrying"
         unit.message = f"attempt {unit.attempts} {outcome.phase.value}: {outcome.message or outcome.reason}"
         unit.exit_code = None

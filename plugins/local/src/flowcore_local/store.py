@@ -216,11 +216,11 @@ class Store:
         return {row[0]: Saved(Phase(row[1]), *row[2:]) for row in rows}
 
     def leaves(self) -> list[Leaf]:
-        """Every unit that is no longer pending, as poll gives it."""
+        """Every unit that is no longer pending, or of which there is something to say, as poll gives it."""
         rows = self._db.execute(
             "SELECT unit.origin, phase, reason, message, attempts, iteration, started, finished, exit_code, items,"
             " CASE WHEN items IS NULL THEN value END FROM unit LEFT JOIN output ON output.origin = unit.origin"
-            " WHERE phase != 'pending'"
+            " WHERE phase != 'pending' OR reason IS NOT NULL"
         )
         phases = {phase.value: phase for phase in Phase}
         return [

@@ -10,11 +10,15 @@ import fcntl
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flowcore_local.places import Home, RunFolder
 from flowcore_local.store import Store
+
+if TYPE_CHECKING:
+    from flowcore_local.launcher import Launcher
 
 _MODULE: Final = "flowcore_local.supervisor"
 
@@ -136,7 +140,6 @@ def run_to_the_end(folder: RunFolder, store: Store) -> None:
     import gc
     import json
     import signal
-    from importlib import import_module
 
     from attrs import evolve
 
@@ -157,9 +160,17 @@ def run_to_the_end(folder: RunFolder, store: Store) -> None:
     del document
     folder.files.mkdir(mode=0o700, exist_ok=True)
     sources = private.read(folder.private) if folder.private.exists() else Sources({}, {}, {})
-    setting = Setting(run.id, settings["python"], str(folder.files), sources)
-    module, _, name = settings["launcher"].partition(":")
-    launcher = getattr(import_module(module), name)(**settings.get("launcher_options", {}))
+    launcher = make_launcher(settings)
+    setting = Setting(
+        run.id,
+        settings["python"],
+        str(folder.files),
+        sources,
+        (f"{folder.attempts}/", f"{folder.gathered}/"),
+        str(folder.volumes),
+        workflow.volumes,
+        launcher.working_folder,
+    )
     home = Home(folder.path.parent.parent)
     cache = Cache(home.cache, run.name)
     # The workflow stays to the end; the collector need not walk it again and again.
@@ -175,6 +186,7 @@ def run_to_the_end(folder: RunFolder, store: Store) -> None:
             cache=cache,
             slots=settings["slots"],
             grace=settings["grace"],
+            pending_timeout=settings["pending_timeout"],
         ).run()
     finally:
         launcher.close()
@@ -182,13 +194,27 @@ def run_to_the_end(folder: RunFolder, store: Store) -> None:
     mark_expiry(home, folder, store)
 
 
+def make_launcher(settings: Mapping[str, Any]) -> Launcher:
+    """The launcher that a run's settings name."""
+    from importlib import import_module
+
+    module, _, name = settings["launcher"].partition(":")
+    launcher: Launcher = getattr(import_module(module), name)(**settings["launcher_options"])
+    return launcher
+
+
 def fail(folder: RunFolder, store: Store, message: str) -> None:
     """End a run whose engine cannot go on: attempts that run are killed, and the run is an error."""
     from flowcore.plugin import Phase
-    from flowcore_local.process import kill_attempt
 
-    for attempt in store.running():
-        kill_attempt(f"{folder.bays}/{attempt.bay}", attempt.seq)
+    try:
+        launcher = make_launcher(store.settings())
+        launcher.end_all([(attempt.seq, f"{folder.bays}/{attempt.bay}") for attempt in store.running()])
+        launcher.close()
+    except Exception:
+        import traceback
+
+        traceback.print_exc()  # into the log that the message names
     with store.writing():
         store.finish(Phase.ERROR, time.time(), f"the supervisor failed ({message}); {folder.log} has more")
     folder.private.unlink(missing_ok=True)
