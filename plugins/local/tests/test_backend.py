@@ -19,7 +19,7 @@ from flowcore.errors import FlowError, GoneError, RefusedError, UsageError, Work
 from flowcore.runs import RunHandle
 
 if TYPE_CHECKING:
-    from conftest import Local
+    from engine_runs import Runs
 
 ONE = "steps: {a: {command: [echo, hello]}}"
 
@@ -27,7 +27,7 @@ ONE = "steps: {a: {command: [echo, hello]}}"
 # Keys
 
 
-def test_the_same_key_and_content_give_the_first_run(local: Local) -> None:
+def test_the_same_key_and_content_give_the_first_run(local: Runs) -> None:
     first = local.submit(ONE, key="k")
     assert local.submit(ONE, key="k") == first
     local.wait(first)
@@ -36,13 +36,13 @@ def test_the_same_key_and_content_give_the_first_run(local: Local) -> None:
     assert len(local.backend.list_runs()) == 1
 
 
-def test_the_same_key_with_other_content_is_refused(local: Local) -> None:
+def test_the_same_key_with_other_content_is_refused(local: Runs) -> None:
     local.submit(ONE, key="k")
     with pytest.raises(RefusedError, match="other content"):
         local.submit("steps: {b: {command: [echo, hello]}}", key="k")
 
 
-def test_two_who_submit_at_once_make_one_run(local: Local, tmp_path: Path) -> None:
+def test_two_who_submit_at_once_make_one_run(local: Runs, tmp_path: Path) -> None:
     effects = tmp_path / "effects"
     text = """
     params: {to: {type: string}}
@@ -68,12 +68,12 @@ def test_two_who_submit_at_once_make_one_run(local: Local, tmp_path: Path) -> No
     assert not [entry for entry in os.listdir(local.home / "local" / "runs") if entry.startswith(".")]
 
 
-def test_the_id_of_a_run_is_of_its_name_and_key(local: Local) -> None:
+def test_the_id_of_a_run_is_of_its_name_and_key(local: Runs) -> None:
     handle = local.submit(ONE, key="k")
     assert re.fullmatch(r"local://test-[a-z2-7]{10}", str(handle))
 
 
-def test_rendering_is_pure(local: Local) -> None:
+def test_rendering_is_pure(local: Runs) -> None:
     first, again = (local.backend.render(local.workflow(ONE)) for _ in range(2))
     assert first == again
     assert local.workflow(first.text).steps["a"].action == local.workflow(ONE).steps["a"].action
@@ -82,7 +82,7 @@ def test_rendering_is_pure(local: Local) -> None:
 # The place of a step
 
 
-def test_a_step_runs_in_an_empty_folder_with_a_small_environment(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_runs_in_an_empty_folder_with_a_small_environment(local: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOMETHING", "else")
     monkeypatch.setenv("LC_TIME", "C")
     handle = local.submit("steps: {a: {script: 'ls -A; env', env: {OWN: value}}}")
@@ -97,7 +97,7 @@ def test_a_step_runs_in_an_empty_folder_with_a_small_environment(local: Local, m
     }
 
 
-def test_each_attempt_gets_a_fresh_folder(local: Local) -> None:
+def test_each_attempt_gets_a_fresh_folder(local: Runs) -> None:
     handle = local.submit(
         """
         parallelism: 1
@@ -114,7 +114,7 @@ def test_each_attempt_gets_a_fresh_folder(local: Local) -> None:
     assert lines == ["w"]
 
 
-def test_pass_env_lets_more_through(local_with: Callable[..., Local], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pass_env_lets_more_through(local_with: Callable[..., Runs], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINE_A", "1")
     monkeypatch.setenv("OTHER", "2")
     local = local_with(pass_env=["MINE_*"])
@@ -123,7 +123,7 @@ def test_pass_env_lets_more_through(local_with: Callable[..., Local], monkeypatc
     assert local.lines(handle) == ["1-"]
 
 
-def test_steps_do_not_inherit_what_the_supervisor_ignores(local: Local) -> None:
+def test_steps_do_not_inherit_what_the_supervisor_ignores(local: Runs) -> None:
     handle = local.submit("steps: {a: {script: 'grep SigIgn /proc/self/status; yes | head -1'}}")
     local.wait(handle)
     ignored, line = local.lines(handle)
@@ -131,7 +131,7 @@ def test_steps_do_not_inherit_what_the_supervisor_ignores(local: Local) -> None:
     assert (int(ignored.split()[1], 16) & 0x7FFFFFFF, line) == (0, "y")
 
 
-def test_what_a_step_leaves_running_is_killed(local: Local) -> None:
+def test_what_a_step_leaves_running_is_killed(local: Runs) -> None:
     handle = local.submit("steps: {a: {script: 'sleep 300 & echo $!'}}")
     local.wait(handle)
     process = Path("/proc") / local.lines(handle)[0]
@@ -139,7 +139,7 @@ def test_what_a_step_leaves_running_is_killed(local: Local) -> None:
     assert not process.exists() or (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_what_gets_away_writes_into_nobody_elses_log(local: Local, tmp_path: Path) -> None:
+def test_what_gets_away_writes_into_nobody_elses_log(local: Runs, tmp_path: Path) -> None:
     handle = local.submit(
         """
         params: {at: {type: string}}
@@ -163,14 +163,14 @@ def test_what_gets_away_writes_into_nobody_elses_log(local: Local, tmp_path: Pat
     assert local.lines(handle) == ["own"]
 
 
-def test_only_the_user_can_read_runs(local: Local) -> None:
+def test_only_the_user_can_read_runs(local: Runs) -> None:
     handle = local.submit(ONE)
     local.wait(handle)
     for place in (local.home, local.home / "local", local.home / "local" / "runs", local.folder(handle)):
         assert stat.S_IMODE(place.stat().st_mode) & 0o077 == 0, place
 
 
-def test_working_dir(local: Local, tmp_path: Path) -> None:
+def test_working_dir(local: Runs, tmp_path: Path) -> None:
     handle = local.submit(
         f"""
         fail_fast: false
@@ -192,7 +192,7 @@ SECRET = "steps: {a: {env: {TOKEN: {secret: store, key: token}}, script: 'test \
 
 
 def test_a_secret_reaches_its_step_and_nothing_else(
-    local_with: Callable[..., Local], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    local_with: Callable[..., Runs], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WAREHOUSE", "s3cr3t-value")
     local = local_with(secrets={"store": {"token": {"env": "WAREHOUSE"}}})
@@ -219,7 +219,7 @@ def test_a_secret_reaches_its_step_and_nothing_else(
         os.sched_yield()
 
 
-def test_a_secret_from_a_file_and_a_config_map(local_with: Callable[..., Local], tmp_path: Path) -> None:
+def test_a_secret_from_a_file_and_a_config_map(local_with: Callable[..., Runs], tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from file")
     local = local_with(
         secrets={"store": {"token": {"file": str(tmp_path / "token")}}}, config_maps={"map": {"k": {"value": "v"}}}
@@ -247,7 +247,7 @@ def test_a_secret_from_a_file_and_a_config_map(local_with: Callable[..., Local],
     ],
 )
 def test_a_secret_that_is_not_there_is_refused_at_submit(
-    local_with: Callable[..., Local], secrets: dict[str, object], said: str
+    local_with: Callable[..., Runs], secrets: dict[str, object], said: str
 ) -> None:
     local = local_with(secrets=secrets)
     with pytest.raises(RefusedError, match=said):
@@ -258,7 +258,7 @@ def test_a_secret_that_is_not_there_is_refused_at_submit(
 # Ends
 
 
-def test_what_ignores_term_is_killed_after_the_grace(local: Local) -> None:
+def test_what_ignores_term_is_killed_after_the_grace(local: Runs) -> None:
     handle = local.submit("steps: {a: {script: \"trap '' TERM; echo up; while :; do sleep 1; done\"}}")
     local.until_line(handle, "up")
     local.backend.cancel(handle)
@@ -267,7 +267,7 @@ def test_what_ignores_term_is_killed_after_the_grace(local: Local) -> None:
     assert (state.phase, state.reason) == ("cancelled", "cancelled")
 
 
-def test_term_comes_before_kill(local_with: Callable[..., Local]) -> None:
+def test_term_comes_before_kill(local_with: Callable[..., Runs]) -> None:
     handle = (local := local_with(grace=60)).submit(
         "steps: {a: {script: \"trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.02; done\"}}"
     )
@@ -277,7 +277,7 @@ def test_term_comes_before_kill(local_with: Callable[..., Local]) -> None:
     assert local.lines(handle)[:2] == ["up", "asked"]
 
 
-def test_more_memory_than_its_limit_ends_a_step(local: Local) -> None:
+def test_more_memory_than_its_limit_ends_a_step(local: Runs) -> None:
     update = local.run(
         """
         steps:
@@ -297,7 +297,7 @@ def test_more_memory_than_its_limit_ends_a_step(local: Local) -> None:
     assert "100Mi" in (state.message or "")
 
 
-def test_an_argument_that_the_kernel_refuses_is_an_error(local: Local) -> None:
+def test_an_argument_that_the_kernel_refuses_is_an_error(local: Runs) -> None:
     update = local.run(
         """
         steps:
@@ -310,7 +310,7 @@ def test_an_argument_that_the_kernel_refuses_is_an_error(local: Local) -> None:
     assert "longer than the kernel takes" in (state.message or "")
 
 
-def test_an_odd_value_ends_its_step_and_not_the_run(local: Local) -> None:
+def test_an_odd_value_ends_its_step_and_not_the_run(local: Runs) -> None:
     update = local.run(
         r"""
         steps:
@@ -325,7 +325,7 @@ def test_an_odd_value_ends_its_step_and_not_the_run(local: Local) -> None:
     assert update.steps["fine"].phase in ("succeeded", "skipped")
 
 
-def test_a_program_without_permission_is_an_error(local: Local, tmp_path: Path) -> None:
+def test_a_program_without_permission_is_an_error(local: Runs, tmp_path: Path) -> None:
     (tmp_path / "program").write_text("#!/bin/sh\n")
     state = local.run(f"steps: {{a: {{command: [{tmp_path}/program]}}}}").steps["a"]
     assert (state.phase, state.reason) == ("error", "command")
@@ -335,7 +335,7 @@ def test_a_program_without_permission_is_an_error(local: Local, tmp_path: Path) 
 # Records
 
 
-def test_a_run_is_gone_after_its_ttl(local: Local) -> None:
+def test_a_run_is_gone_after_its_ttl(local: Runs) -> None:
     handle = local.submit(f"ttl: 1s\n{ONE}")
 
     def poll_on() -> None:
@@ -348,7 +348,7 @@ def test_a_run_is_gone_after_its_ttl(local: Local) -> None:
     assert not local.folder(handle).exists()
 
 
-def test_delete_removes_an_ended_run_only(local: Local) -> None:
+def test_delete_removes_an_ended_run_only(local: Runs) -> None:
     handle = local.submit("steps: {a: {script: 'echo up; exec sleep 300'}}")
     local.until_line(handle, "up")
     with pytest.raises(RefusedError, match="cancel it first"):
@@ -362,12 +362,12 @@ def test_delete_removes_an_ended_run_only(local: Local) -> None:
 
 
 @pytest.mark.parametrize("location", ["../etc", ".hidden", "a/b"])
-def test_a_handle_that_is_none_is_refused(local: Local, location: str) -> None:
+def test_a_handle_that_is_none_is_refused(local: Runs, location: str) -> None:
     with pytest.raises(UsageError, match="not the name of a run"):
         local.backend.poll(RunHandle("local", location))
 
 
-def test_runs_are_listed_newest_first(local: Local) -> None:
+def test_runs_are_listed_newest_first(local: Runs) -> None:
     first = local.submit(ONE, key="1")
     local.wait(first)
     second = local.submit("steps: {a: {command: ['false']}}", key="2")
@@ -378,7 +378,7 @@ def test_runs_are_listed_newest_first(local: Local) -> None:
     ]
 
 
-def test_an_artifact_is_copied_out(local: Local, tmp_path: Path) -> None:
+def test_an_artifact_is_copied_out(local: Runs, tmp_path: Path) -> None:
     handle = local.submit(
         """
         steps:
@@ -409,7 +409,7 @@ def test_an_artifact_is_copied_out(local: Local, tmp_path: Path) -> None:
 # Going on
 
 
-def test_resume_repeats_what_did_not_succeed(local: Local, tmp_path: Path) -> None:
+def test_resume_repeats_what_did_not_succeed(local: Runs, tmp_path: Path) -> None:
     text = """
     params: {at: {type: string}}
     env: {AT: "${{ params.at }}"}
@@ -437,7 +437,7 @@ def test_resume_repeats_what_did_not_succeed(local: Local, tmp_path: Path) -> No
     assert sorted(effects) == ["bye", "bye", "each 1", "each 2", "each 2", "good"]
 
 
-def test_resume_refuses_what_is_not_over_or_succeeded(local: Local) -> None:
+def test_resume_refuses_what_is_not_over_or_succeeded(local: Runs) -> None:
     handle = local.submit("steps: {a: {script: 'echo up; exec sleep 300'}}")
     local.until_line(handle, "up")
     with pytest.raises(RefusedError, match="not over"):
@@ -453,7 +453,7 @@ def test_resume_refuses_what_is_not_over_or_succeeded(local: Local) -> None:
 # Refusals and notes
 
 
-def test_what_a_process_cannot_honour_is_refused_by_name(local: Local) -> None:
+def test_what_a_process_cannot_honour_is_refused_by_name(local: Runs) -> None:
     with pytest.raises(WorkflowError) as caught:
         local.backend.render(
             local.workflow(
@@ -471,7 +471,7 @@ def test_what_a_process_cannot_honour_is_refused_by_name(local: Local) -> None:
     assert "steps.c.backends.local.nice" in text
 
 
-def test_placement_is_noted_once(local: Local) -> None:
+def test_placement_is_noted_once(local: Runs) -> None:
     rendered = local.backend.render(
         local.workflow(
             "steps: {a: {image: i, resources: {cpu: 1, memory: 1Gi}, command: [id]}, b: {image: j, command: [id]}}"
@@ -483,7 +483,7 @@ def test_placement_is_noted_once(local: Local) -> None:
     assert local.backend.render(local.workflow(ONE)).notes == ()
 
 
-def test_a_network_file_system_is_refused(local: Local, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_network_file_system_is_refused(local: Runs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from flowcore_local import places
 
     mounts = f"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / {tmp_path} rw shared:1 - nfs4 server:/x rw\n"
@@ -492,7 +492,7 @@ def test_a_network_file_system_is_refused(local: Local, monkeypatch: pytest.Monk
         local.submit(ONE)
 
 
-def test_a_home_that_cannot_be_made_is_said(local_with: Callable[..., Local], tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_made_is_said(local_with: Callable[..., Runs], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be made"):
         local_with(home=str(tmp_path / "file" / "home")).submit(ONE)
@@ -502,7 +502,7 @@ def test_a_home_that_cannot_be_made_is_said(local_with: Callable[..., Local], tm
 
 
 def test_debug_runs_functions_in_this_process(
-    local_with: Callable[..., Local], capfd: pytest.CaptureFixture[str]
+    local_with: Callable[..., Runs], capfd: pytest.CaptureFixture[str]
 ) -> None:
     local = local_with(debug=True)
     import sys
@@ -535,7 +535,7 @@ def test_debug_runs_functions_in_this_process(
     assert not (local.folder(handle) / "private.json").exists()
 
 
-def test_debug_says_what_it_ignores(local_with: Callable[..., Local]) -> None:
+def test_debug_says_what_it_ignores(local_with: Callable[..., Runs]) -> None:
     local = local_with(debug=True)
     assert any("timeouts" in note for note in local.backend.render(local.workflow(ONE)).notes)
 
@@ -543,7 +543,7 @@ def test_debug_says_what_it_ignores(local_with: Callable[..., Local]) -> None:
 # Clients
 
 
-def test_a_client_that_is_killed_after_submit_loses_nothing(local: Local, tmp_path: Path) -> None:
+def test_a_client_that_is_killed_after_submit_loses_nothing(local: Runs, tmp_path: Path) -> None:
     """The run is recorded before submit returns, and its supervisor does not belong to the client."""
     import subprocess
     import sys
@@ -566,7 +566,7 @@ def test_a_client_that_is_killed_after_submit_loses_nothing(local: Local, tmp_pa
     assert local.lines(handle) == ["done"]
 
 
-def test_poll_never_waits_for_the_supervisor(local: Local) -> None:
+def test_poll_never_waits_for_the_supervisor(local: Runs) -> None:
     handle = local.submit("steps: {a: {script: 'echo up; exec sleep 300'}}")
     local.until_line(handle, "up")
     pid = local.supervisor(handle)
@@ -580,7 +580,7 @@ def test_poll_never_waits_for_the_supervisor(local: Local) -> None:
     assert local.wait(handle).phase == "cancelled"
 
 
-def test_big_output_costs_the_supervisor_no_memory(local: Local) -> None:
+def test_big_output_costs_the_supervisor_no_memory(local: Runs) -> None:
     handle = local.submit(
         "steps: {a: {script: 'yes 0123456789012345678901234567890123456789 | head -n 300000; echo up; exec sleep 300'}}"
     )
@@ -598,7 +598,7 @@ def test_big_output_costs_the_supervisor_no_memory(local: Local) -> None:
     assert local.wait(handle).phase == "cancelled"
 
 
-def test_errors_are_flow_errors(local: Local) -> None:
+def test_errors_are_flow_errors(local: Runs) -> None:
     with pytest.raises(FlowError):
         local.backend.poll(RunHandle("local", "nothing"))
     handle = local.submit(ONE)

@@ -15,7 +15,7 @@ import pytest
 from flowcore.runs import RunHandle
 
 if TYPE_CHECKING:
-    from conftest import Local
+    from engine_runs import Runs
 
 
 WORK = """
@@ -111,14 +111,14 @@ def _supervise(folder: Path, kill_at: int) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _submit(local: Local, tmp_path: Path, kill_at: int) -> tuple[Path, Path]:
+def _submit(local: Runs, tmp_path: Path, kill_at: int) -> tuple[Path, Path]:
     effects = tmp_path / f"effects-{kill_at}"
     handle = local.submit(WORK, key=str(kill_at), to=str(effects))
     return local.folder(handle), effects
 
 
 @pytest.mark.usefixtures("unsupervised")
-def test_killed_at_any_point_loses_nothing_and_repeats_nothing(local: Local, tmp_path: Path) -> None:
+def test_killed_at_any_point_loses_nothing_and_repeats_nothing(local: Runs, tmp_path: Path) -> None:
     folder, effects = _submit(local, tmp_path, 0)
     points = int(_supervise(folder, 0).stdout)
     assert Counter(effects.read_text().splitlines()) == Counter(ONCE)
@@ -144,7 +144,7 @@ def _handle(folder: Path) -> RunHandle:
     return RunHandle("local", folder.name)
 
 
-def test_next_command_takes_over_and_adopts_what_runs(local: Local, tmp_path: Path) -> None:
+def test_next_command_takes_over_and_adopts_what_runs(local: Runs, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     handle = local.submit(
@@ -165,7 +165,7 @@ def test_next_command_takes_over_and_adopts_what_runs(local: Local, tmp_path: Pa
     assert local.lines(handle) == ["up", "go"]
 
 
-def test_what_ended_without_a_supervisor_is_not_run_again(local: Local, tmp_path: Path) -> None:
+def test_what_ended_without_a_supervisor_is_not_run_again(local: Runs, tmp_path: Path) -> None:
     gate, effects = tmp_path / "gate", tmp_path / "effects"
     os.mkfifo(gate)
     handle = local.submit(
@@ -191,7 +191,7 @@ def test_what_ended_without_a_supervisor_is_not_run_again(local: Local, tmp_path
     assert effects.read_text() == "once\n"
 
 
-def test_an_end_that_nobody_knows_is_lost_and_retried(local: Local) -> None:
+def test_an_end_that_nobody_knows_is_lost_and_retried(local: Runs) -> None:
     handle = local.submit(
         """
         steps:
@@ -207,7 +207,7 @@ def test_an_end_that_nobody_knows_is_lost_and_retried(local: Local) -> None:
     assert update.steps["dies"].attempts == 2
 
 
-def test_an_end_that_nobody_knows_is_an_error(local: Local) -> None:
+def test_an_end_that_nobody_knows_is_an_error(local: Runs) -> None:
     handle = local.submit("steps: {dies: {script: 'echo up; sleep 300'}}")
     local.until_line(handle, "up")
     lock = next((local.folder(handle) / "bays").glob("*/lock"))
@@ -216,7 +216,7 @@ def test_an_end_that_nobody_knows_is_an_error(local: Local) -> None:
     assert (state.phase, state.reason, state.exit_code) == ("error", "lost", None)
 
 
-def test_nothing_of_a_lost_attempt_goes_on(local: Local) -> None:
+def test_nothing_of_a_lost_attempt_goes_on(local: Runs) -> None:
     handle = local.submit("steps: {dies: {script: 'echo $$; exec sleep 300'}}")
     local.until_running(handle, "dies")
     while not (lines := local.lines(handle)):
@@ -230,7 +230,7 @@ def test_nothing_of_a_lost_attempt_goes_on(local: Local) -> None:
     assert not process.exists() or (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_a_cancel_reaches_a_run_without_supervisor(local: Local) -> None:
+def test_a_cancel_reaches_a_run_without_supervisor(local: Runs) -> None:
     handle = local.submit("steps: {slow: {script: 'echo up; exec sleep 300'}}\non_exit: {bye: {command: [echo, bye]}}")
     local.until_line(handle, "up")
     os.kill(local.supervisor(handle), signal.SIGKILL)
@@ -241,7 +241,7 @@ def test_a_cancel_reaches_a_run_without_supervisor(local: Local) -> None:
     assert update.steps["bye"].phase == "succeeded"
 
 
-def test_a_timeout_goes_on_while_nobody_watches(local: Local) -> None:
+def test_a_timeout_goes_on_while_nobody_watches(local: Runs) -> None:
     handle = local.submit("steps: {slow: {timeout: 1s, script: 'echo up; exec sleep 300'}}")
     local.until_line(handle, "up")
     os.kill(local.supervisor(handle), signal.SIGKILL)
@@ -249,7 +249,7 @@ def test_a_timeout_goes_on_while_nobody_watches(local: Local) -> None:
     assert (state.phase, state.reason, state.exit_code) == ("failed", "timeout", None)
 
 
-def test_a_supervisor_that_fails_says_so(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_that_fails_says_so(local: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     from flowcore_local.local import LocalBackend
 
     monkeypatch.setattr(LocalBackend, "launcher", "flowcore_local.process:NoSuchLauncher")

@@ -615,13 +615,22 @@ class DockerLauncher:
         from docker.errors import APIError
 
         name = spec.container_name(self._run, seq)
-        try:
-            self._patiently(lambda: self._client().remove_container(name, v=True, force=True))
-        except (APIError, _Lost):
-            pass  # it is gone, or about to go; the end of the run's records takes what is left
+        for delay in (*_ANSWERS, None):
+            try:
+                self._patiently(lambda: self._client().remove_container(name, v=True, force=True))
+            except _Lost:
+                return
+            except APIError as error:
+                # 404: it is gone; 409: its removal is under way. Else a file of it is in use for a moment longer. What
+                # stays in spite of all goes with the run's records.
+                if error.status_code in (404, 409) or delay is None:
+                    return
+                self._closing.wait(delay)
+            else:
+                return
 
     def settled(self) -> bool:
-        return not self._removing
+        return not self._removing and not self._leaving
 
     # An engine that was away
 
