@@ -197,6 +197,7 @@ class DockerLauncher:
         Raises:
             _Lost: if it does not for too long.
         """
+        from docker.errors import APIError
         from requests.exceptions import RequestException
 
         since = time.monotonic()
@@ -204,6 +205,8 @@ class DockerLauncher:
         while True:
             try:
                 return call()
+            except APIError:
+                raise  # it answered (an APIError is a RequestException, too)
             except (RequestException, OSError) as error:
                 if self._closing.is_set():
                     raise _Closing from None

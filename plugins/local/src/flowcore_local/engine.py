@@ -215,7 +215,7 @@ class Engine:
             scheduler.changed.clear()
             self._store.attempts_ended(self._landed)
             self._landed.clear()
-            done = scheduler.done and not self._flying and self._launcher.settled()
+            done = self._over()
             if done:
                 # Before the end is recorded, so that no kill can leave secrets behind; nothing is left to need them.
                 self._folder.private.unlink(missing_ok=True)
@@ -231,6 +231,10 @@ class Engine:
         self._send(now)
         self._tidy()
         return done
+
+    def _over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self._scheduler.done and not self._flying and self._launcher.settled()
 
     def _intend(self, unit: Unit, now: float, launches: list[Launch]) -> None:
         """Write an attempt's files and its intent."""
@@ -349,7 +353,7 @@ class Engine:
     # Waiting
 
     def _wait(self) -> None:
-        if self._refused or self._exits or self._scheduler.waits_for_slot():
+        if self._refused or self._exits or self._scheduler.waits_for_slot() or self._over():
             return
         now = self._clock()
         times = [due for due in (self._scheduler.next_due(), self._kills[0][0] if self._kills else None) if due]
