@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -251,17 +253,13 @@ def test_a_link_means_nothing_outside_its_container(docker: Runs, tmp_path: Path
     assert (got / "y").is_symlink()
 
 
-def test_an_ordinary_user_owns_what_containers_left(tmp_path: Path) -> None:
+def test_an_ordinary_user_owns_what_containers_left() -> None:
     """Files that a container's root made can be read and removed by the user who submitted."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to become somebody else")
-    import grp
-    import shutil
-    import sys
-
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
+    if os.geteuid() != 0 or python is None:
+        pytest.skip("needs root, to become somebody else, and a Python that everybody may run")
     home = Path("/tmp") / f"flowcore-user-{os.getpid()}"
     home.mkdir()
-    group = os.stat("/var/run/docker.sock").st_gid
     document = home / "a.yaml"
     document.write_text(
         "flowcore: 1\nname: a\ndefaults: {image: 'busybox:1'}\nsteps:\n"
@@ -271,21 +269,17 @@ def test_an_ordinary_user_owns_what_containers_left(tmp_path: Path) -> None:
     )
     shutil.chown(home, 65534)
     program = (
-        "import os, sys\n"
-        f"os.setgroups([{group}]); os.setgid(65534); os.setuid(65534)\n"
+        "import os, site, sys\n"
+        f"os.setgroups([{os.stat('/var/run/docker.sock').st_gid}]); os.setgid(65534); os.setuid(65534)\n"
+        f"site.addsitedir({sysconfig.get_path('purelib')!r})\n"
         "from flowcore.cli import main\nsys.exit(main())\n"
     )
-    paths = os.pathsep.join(place for place in sys.path if place)
-    environment = {**os.environ, "HOME": str(home), "FLOWCORE_HOME": str(home / "data"), "PYTHONPATH": paths}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "FLOWCORE_HOME": str(home / "data")}
     try:
-        grp.getgrgid(group)
-        run = [sys.executable, "-c", program, "run", str(document), "--backend", "docker-local", "-o", "json"]
+        run = [python, "-c", program, "run", str(document), "--backend", "docker-local", "-o", "json"]
         done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False, cwd=home)
-        if "Permission denied" in done.stderr and str(Path(sys.executable).parent) in done.stderr:
-            pytest.skip("this user may not read the Python that runs the tests")
         assert done.returncode == 0, done.stderr
-        answer = json.loads(done.stdout)
-        assert answer["steps"]["w"]["outputs"]["u"] == 0
+        assert json.loads(done.stdout)["steps"]["w"]["outputs"]["u"] == 0
         for folder, folders, files in os.walk(home / "data"):
             assert all(os.lstat(f"{folder}/{name}").st_uid == 65534 for name in (*folders, *files))
     finally:
@@ -334,9 +328,9 @@ def test_a_long_line_of_many_bytes_a_character_is_whole(docker: Runs) -> None:
 
 
 def test_big_output_costs_the_supervisor_no_memory(docker: Runs) -> None:
-    handle = docker.submit("steps: {a: {command: [sh, -c, 'yes 123456789 | head -c 100000000; sleep 60']}}")
-    file = docker.folder(handle) / "attempts/0/1.out"
-    until(lambda: file.exists() and file.stat().st_size == 100_000_000, 120)
+    handle = docker.submit("steps: {a: {command: [sh, -c, 'yes $(printf %0999d 7) | head -c 100000000; sleep 60']}}")
+    logs = docker.folder(handle) / "attempts"
+    until(lambda: sum(file.stat().st_size for file in logs.rglob("*.out")) == 100_000_000, 120)
     status = Path(f"/proc/{docker.supervisor(handle)}/status").read_text()
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     docker.backend.cancel(handle)

@@ -16,7 +16,7 @@ Entry = tuple[str, str, int]
 def pack(archive: IO[bytes], folders: Iterable[str], entries: Iterable[Entry]) -> None:
     """Write a tar for the container's root: empty folders that anybody may write to, and files that anybody may read.
 
-    A link at the top of an entry, and in a folder of gathered artifacts, stands for what it points to.
+    An entry that is a link stands for what it points to.
     """
     with tarfile.open(fileobj=archive, mode="w") as tar:
         made: set[str] = set()

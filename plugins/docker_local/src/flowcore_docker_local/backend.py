@@ -16,6 +16,7 @@ class DockerBackend(EngineBackend):
     Options: ClassVar[type] = _Options
     name: ClassVar[str] = "docker-local"
     launcher: ClassVar[str] = "flowcore_docker_local.launcher:DockerLauncher"
+    apart: ClassVar[bool] = True
     lacks: ClassVar[frozenset[str]] = frozenset({"manifest"})
 
     options: _Options

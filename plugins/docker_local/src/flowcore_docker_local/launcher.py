@@ -320,10 +320,13 @@ class DockerLauncher:
             volume = spec.volume_of(mount, source, self._run, self._claims)
             place = volume or spec.folder_of(source, self._claims)
             if not mount.sub_path:
-                mounts.append(spec.mount_entry(target, mount, place, labels))
+                # A claim's volume is not the run's, and stays.
+                mounts.append(spec.mount_entry(target, mount, place, labels if source.kind != "claim" else {}))
             else:
                 # The engine mounts whole volumes only: so the folder in which it keeps this one.
-                root = self._volume(volume, labels) if volume is not None else place
+                root = place
+                if volume is not None:
+                    root = self._volume(volume, {spec.RUN: self._run} if source.kind == "size" else {})
                 if root is None:
                     mounts.append(spec.mount_entry(target, mount, None, labels))
                 else:
@@ -333,7 +336,7 @@ class DockerLauncher:
     def _volume(self, name: str, labels: Mapping[str, str]) -> str:
         """Where the engine keeps a volume, which is made if it is not there."""
         if name not in self._volumes:
-            made = self._patiently(lambda: self._client().create_volume(name, labels={spec.RUN: labels[spec.RUN]}))
+            made = self._patiently(lambda: self._client().create_volume(name, labels=dict(labels)))
             self._volumes[name] = str(made["Mountpoint"])
         return self._volumes[name]
 
@@ -372,7 +375,11 @@ class DockerLauncher:
         folders = [launch.outputs] if outputs else []
         entries = [] if self._mounted else [(file, file, 0o555) for file in launch.files]
         if not self._mounted:
-            entries += [(place, place, 0o644) for place in launch.artifacts]
+            for place in launch.artifacts:
+                # A folder of gathered artifacts has links to them.
+                gathered = place.startswith(f"{self._folder}/gathered/")
+                parts = [f"{place}/{name}" for name in sorted(os.listdir(place))] if gathered else [place]
+                entries += [(part, part, 0o644) for part in parts]
             for target, mount in launch.step.mounts.items():
                 if mount.volume in launch.folders:
                     place = os.path.join(launch.folders[mount.volume], mount.sub_path)

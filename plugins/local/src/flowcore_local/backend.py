@@ -46,6 +46,8 @@ class EngineBackend:
     name: ClassVar[str]
     launcher: ClassVar[str]
     """Where the supervisor finds the class that runs attempts."""
+    apart: ClassVar[bool] = False
+    """Whether steps see another file tree than this process, so that a link they leave means nothing here."""
     lacks: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that it has not."""
     base_env: ClassVar[tuple[str, ...]] = ()
@@ -230,7 +232,9 @@ class EngineBackend:
         if not isinstance(place, str) or not place.startswith(str(folder.path)) or not os.path.exists(place):
             state = f"is {phase}" if phase is not None else "has not started"
             raise UsageError(f"step {step} has no artifact {output} in this run; it {state}")
-        return _copy(place, target, output)
+        if os.path.isdir(target):
+            target = os.path.join(target, output)
+        return _copy(place, target, place.startswith(f"{folder.gathered}/"), self.apart)
 
     @hookimpl
     def list_runs(self) -> Iterator[RunSummary]:
@@ -387,17 +391,16 @@ def _remove_run(folder: RunFolder) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def _copy(place: str, target: str, name: str) -> str:
-    """Copy a file or a folder; into a folder that exists it goes under its own name."""
-    if os.path.isdir(target):
-        target = os.path.join(target, name)
+def _copy(place: str, target: str, gathered: bool, apart: bool) -> str:
+    """Copy a file or a folder. ``gathered``: its entries are the engine's own links to what is to be copied."""
+    parts = {f"/{name}": os.path.realpath(f"{place}/{name}") for name in os.listdir(place)} if gathered else {"": place}
     try:
-        parent = os.path.dirname(os.path.abspath(target))
-        os.makedirs(parent, exist_ok=True)
-        if os.path.isdir(place):
-            shutil.copytree(place, target, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(place, target)
+        os.makedirs(target if gathered else os.path.dirname(os.path.abspath(target)), exist_ok=True)
+        for name, part in parts.items():
+            if os.path.isdir(part):
+                shutil.copytree(part, target + name, symlinks=apart, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(part, target + name)
     except (OSError, shutil.Error) as error:
         raise UsageError(f"{target}: cannot be written ({error})") from None
     return target
