@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PROJECTS := pyproject.toml plugins/local/pyproject.toml
+PROJECTS := $(wildcard pyproject.toml plugins/*/pyproject.toml)
 # How many tests run at once. Many only wait for what they started, so more than there are cores.
 WORKERS ?= 4
 
