@@ -1,11 +1,31 @@
 """What any flowcore backend on Kubernetes needs, and no more: it is a library of backends, not one itself.
 
 Modules, each with one idea: ``access`` and ``credentials`` (which cluster, who asks), ``transport`` and ``retrying``
-(one request; when it is sent again), ``client``, ``refusals`` (what the server's answers mean), ``roles``.
+(one request; when it is sent again), ``client``, ``refusals`` (what the server's answers mean), ``roles``,
+``presence`` (whether a cluster has what is needed), ``causes`` (why a pod does not start), ``companions``.
 """
 
 from flowcore_kubernetes.access import Access, find_access
+from flowcore_kubernetes.causes import (
+    Cause,
+    cause_of,
+    cause_of_text,
+    events_of,
+    why_by_events,
+    why_lost,
+    why_waiting,
+)
 from flowcore_kubernetes.client import Client, Listing, PatchKind, connect
+from flowcore_kubernetes.companions import (
+    DIGEST,
+    MOST_BYTES,
+    Companions,
+    Place,
+    config_maps,
+    create_companions,
+    digest,
+    owned,
+)
 from flowcore_kubernetes.errors import (
     AlreadyExistsError,
     ApiError,
@@ -20,6 +40,14 @@ from flowcore_kubernetes.errors import (
     TooLargeError,
 )
 from flowcore_kubernetes.options import KubernetesOptions
+from flowcore_kubernetes.presence import (
+    controller_fault,
+    missing_permissions,
+    require_namespace,
+    require_permissions,
+    require_resources,
+    require_server,
+)
 from flowcore_kubernetes.resources import (
     CLAIMS,
     CONFIG_MAPS,
@@ -40,7 +68,9 @@ __all__ = [
     "CLAIMS",
     "CONFIG_MAPS",
     "DEPLOYMENTS",
+    "DIGEST",
     "EVENTS",
+    "MOST_BYTES",
     "NAMESPACES",
     "PODS",
     "SECRETS",
@@ -48,7 +78,9 @@ __all__ = [
     "Access",
     "AlreadyExistsError",
     "ApiError",
+    "Cause",
     "Client",
+    "Companions",
     "ConflictError",
     "ExpiredError",
     "ForbiddenError",
@@ -61,13 +93,30 @@ __all__ = [
     "Object",
     "PatchKind",
     "Permission",
+    "Place",
     "QuotaError",
     "Resource",
     "Retries",
     "TooLargeError",
     "Traffic",
+    "cause_of",
+    "cause_of_text",
+    "config_maps",
     "connect",
+    "controller_fault",
+    "create_companions",
+    "digest",
+    "events_of",
     "find_access",
+    "missing_permissions",
+    "owned",
+    "require_namespace",
+    "require_permissions",
+    "require_resources",
+    "require_server",
     "role",
     "role_binding",
+    "why_by_events",
+    "why_lost",
+    "why_waiting",
 ]

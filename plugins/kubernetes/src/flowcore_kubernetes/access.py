@@ -54,6 +54,8 @@ class Access:
     """Its URL, without a slash at the end."""
     source: str
     """Where this was read, for messages: ``context dev of ~/.kube/config``."""
+    cluster: str = "the cluster"
+    """The cluster in few words, for messages about what it refused."""
     namespace: str = "default"
     authority: str = ""
     """Certificates that the server's is checked against, as PEM; empty for those of this machine."""
@@ -117,6 +119,7 @@ def _in_cluster(environ: Mapping[str, str], account: Path) -> Access:
     return Access(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         source="the service account of this pod",
+        cluster="this pod's cluster",
         namespace=namespace or "default",
         authority=authority,
         token_file=str(account / "token"),
@@ -198,6 +201,7 @@ def _of_config(config: _Config, options: KubernetesOptions, environ: Mapping[str
     return Access(
         server=server if "://" in server or not server else f"https://{server}",
         source=source,
+        cluster=f"the cluster of context {name}",
         namespace=str(context.value.get("namespace") or "default"),
         authority=authority.decode("utf-8", "replace"),
         insecure=insecure,

@@ -13,15 +13,15 @@ from typing import Any, Final
 from typing import Literal as OneOf
 from urllib.parse import urlencode
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from flowcore.plugin import RefusedError, UnreachableError
+from flowcore.plugin import UnreachableError
 from flowcore_kubernetes.access import Access, find_access
-from flowcore_kubernetes.errors import AlreadyExistsError, ExpiredError, NotFoundError
+from flowcore_kubernetes.errors import AlreadyExistsError, ApiError, ExpiredError, NotFoundError
 from flowcore_kubernetes.options import KubernetesOptions
 from flowcore_kubernetes.refusals import Refusal, Request, error_of
 from flowcore_kubernetes.resources import Object, Resource, name_of
-from flowcore_kubernetes.retrying import Retries
+from flowcore_kubernetes.retrying import PASSING, Retries
 from flowcore_kubernetes.transport import Answer, BrokenError, Stream, Traffic, Transport
 
 PatchKind = OneOf["merge", "json", "strategic", "apply"]
@@ -94,9 +94,9 @@ class Client:
         self._known = False
 
     @property
-    def server(self) -> str:
-        """The server in words, for messages."""
-        return f"the cluster {self.access.server} ({self.access.source})"
+    def cluster(self) -> str:
+        """The cluster in words, for messages."""
+        return self.access.cluster
 
     @property
     def traffic(self) -> Traffic:
@@ -268,6 +268,11 @@ class Client:
 
     # What is not an object
 
+    def ask(self, resource: Resource, question: Mapping[str, Any]) -> Object:
+        """The server's answer to a question that is put as an object without a name and kept nowhere: a review."""
+        request = self._request("create", resource, "", None)
+        return self._object(request, "POST", self._path(request), question)
+
     def raw(self, path: str, what: str) -> bytes:
         """The body of any GET, such as ``/version``; ``what`` names it in messages.
 
@@ -387,14 +392,15 @@ class Client:
                 if self._transport.credentials.renewable:
                     self._transport.credentials.identity(renew=True)
                     continue
+            error = self._error(request, outcome, len(body or b"")) if isinstance(outcome, Answer) else None
+            if error is not None and type(error) is not ApiError:
+                raise error  # it has a known meaning, whatever its status
             pause = self._retries.pause(outcome, tried, time.monotonic() - begun, self._known)
             if pause is None or tried == tries:
-                raise self._failure(request, outcome, body, tried, time.monotonic() - begun)
+                raise self._failure(error or outcome, tried, time.monotonic() - begun)
             self._sleep(pause)
 
-    def _failure(
-        self, request: Request, outcome: Answer | BrokenError, body: bytes | None, tried: int, seconds: float
-    ) -> Exception:
+    def _failure(self, outcome: ApiError | BrokenError, tried: int, seconds: float) -> Exception:
         often = f" (tried {tried} times in {seconds:.0f} s)" if tried > 1 else ""
         if isinstance(outcome, BrokenError):
             hint = {
@@ -402,14 +408,10 @@ class Client:
                 "name": "check the server in the kubeconfig",
                 "proxy": "check the proxy",
             }.get(outcome.breach, "try again when it is up, or choose another context")
-            return UnreachableError(f"{self.server} cannot be reached{often}: {outcome.text}; {hint}")
-        error = self._error(request, outcome, len(body or b""))
-        if outcome.status in (429, 500, 502, 503, 504) and type(error).__name__ == "ApiError":
-            return UnreachableError(f"{error}{often}")
-        return error
+            place = f"{self.access.server} ({self.access.source})"
+            return UnreachableError(f"{place} cannot be reached{often}: {outcome.text}; {hint}")
+        return UnreachableError(f"{outcome}{often}") if outcome.status in PASSING else outcome
 
-    def _error(self, request: Request, answer: Answer, size: int = 0) -> RefusedError:
-        from attrs import evolve
-
+    def _error(self, request: Request, answer: Answer, size: int = 0) -> ApiError:
         refusal = Refusal.of(answer.status, answer.body)
-        return error_of(evolve(request, size=size), refusal, self.server)
+        return error_of(evolve(request, size=size), refusal, self.cluster)

@@ -81,11 +81,11 @@ class Refusal:
         )
 
 
-def error_of(request: Request, refusal: Refusal, server: str) -> errors.ApiError:
+def error_of(request: Request, refusal: Refusal, cluster: str) -> errors.ApiError:
     """The error that an answer stands for."""
     for row in _ROWS:
         if row.fits(refusal):
-            message = row.say(request, refusal, server)
+            message = row.say(request, refusal, cluster)
             return row.error(message, status=refusal.status, cause=refusal.cause, told=refusal.message)
     raise AssertionError("the last row fits everything")
 
@@ -115,20 +115,20 @@ def _causes(refusal: Refusal) -> list[dict[str, Any]]:
 # What is said
 
 
-def _unknown_caller(request: Request, refusal: Refusal, server: str) -> str:
+def _unknown_caller(request: Request, refusal: Refusal, cluster: str) -> str:
     return (
-        f"{server} does not know who asks (401): the credentials are wrong or have expired; "
+        f"{cluster} does not know who asks (401): the credentials are wrong or have expired; "
         "log in again, or choose another context"
     )
 
 
-def _terminating(request: Request, refusal: Refusal, server: str) -> str:
+def _terminating(request: Request, refusal: Refusal, cluster: str) -> str:
     return f"namespace {request.namespace} is being deleted; use another one, or wait and create it again"
 
 
-def _no_namespace(request: Request, refusal: Refusal, server: str) -> str:
+def _no_namespace(request: Request, refusal: Refusal, cluster: str) -> str:
     return (
-        f"namespace {request.namespace} does not exist in {server}; "
+        f"namespace {request.namespace} does not exist in {cluster}; "
         "create it, or choose another one with the option namespace"
     )
 
@@ -138,7 +138,7 @@ _QUOTA = re.compile(
 )
 
 
-def _quota(request: Request, refusal: Refusal, server: str) -> str:
+def _quota(request: Request, refusal: Refusal, cluster: str) -> str:
     found = _QUOTA.search(refusal.message)
     if found is None:
         return f"namespace {request.namespace}: a quota does not allow {request.target}: {_told(refusal)}"
@@ -155,10 +155,10 @@ _DENIED = re.compile(
 )
 
 
-def _permission(request: Request, refusal: Refusal, server: str) -> str:
+def _permission(request: Request, refusal: Refusal, cluster: str) -> str:
     found = _DENIED.search(refusal.message)
     if found is None:
-        return f"{server} does not allow to {request.verb} {request.target}: {_told(refusal)}"
+        return f"{cluster} does not allow to {request.verb} {request.target}: {_told(refusal)}"
     permission = Permission(found["group"], found["resource"], (found["verb"],))
     namespace = found["namespace"] or ""
     what = f"{found['resource']}.{found['group']}" if found["group"] else found["resource"]
@@ -170,62 +170,64 @@ def _permission(request: Request, refusal: Refusal, server: str) -> str:
     )
 
 
-def _admission(request: Request, refusal: Refusal, server: str) -> str:
-    return f"{server} does not take {request.target}: {_told(refusal)}"
+def _admission(request: Request, refusal: Refusal, cluster: str) -> str:
+    return f"{cluster} does not take {request.target}: {_told(refusal)}"
 
 
-def _webhook(request: Request, refusal: Refusal, server: str) -> str:
+def _webhook(request: Request, refusal: Refusal, cluster: str) -> str:
     found = re.search(r'admission webhook "([^"]*)" denied the request:?\s*(.*)', refusal.message, re.S)
     assert found is not None
     why = " ".join(found[2].split()) or "it gave no reason"
     return f"the admission webhook {found[1]} of the cluster denies {request.target}: {why[:_MOST]}"
 
 
-def _not_installed(request: Request, refusal: Refusal, server: str) -> str:
+def _not_installed(request: Request, refusal: Refusal, cluster: str) -> str:
     resource = request.resource
     if resource is None:
-        return f"{server} has no {request.name}; is it the address of a Kubernetes API server?"
+        return f"{cluster} has no {request.name}; is its server that of a Kubernetes cluster?"
     product = resource.product or f"what brings {resource.full_name}"
     return (
-        f"{server} does not know {resource.full_name} of version {resource.version}; "
+        f"{cluster} does not know {resource.full_name} of version {resource.version}; "
         f"install {product}, or choose another context"
     )
 
 
-def _not_found(request: Request, refusal: Refusal, server: str) -> str:
+def _not_found(request: Request, refusal: Refusal, cluster: str) -> str:
     return f"there is no {request.target}"
 
 
-def _exists(request: Request, refusal: Refusal, server: str) -> str:
+def _exists(request: Request, refusal: Refusal, cluster: str) -> str:
     return f"there already is {request.target}; use another name"
 
 
-def _conflict(request: Request, refusal: Refusal, server: str) -> str:
+def _conflict(request: Request, refusal: Refusal, cluster: str) -> str:
     return f"{request.target} was changed by somebody else meanwhile; try again"
 
 
-def _expired(request: Request, refusal: Refusal, server: str) -> str:
-    return f"{server} cannot go on with {request.target} from so long ago; list it again"
+def _expired(request: Request, refusal: Refusal, cluster: str) -> str:
+    return f"{cluster} cannot go on with {request.target} from so long ago; list it again"
 
 
-def _too_large(request: Request, refusal: Refusal, server: str) -> str:
+def _too_large(request: Request, refusal: Refusal, cluster: str) -> str:
     size = f"of {request.size:,} bytes " if request.size else ""
-    return f"{request.target} {size}is larger than {server} takes ({_told(refusal)}); make it smaller"
+    return f"{request.target} {size}is larger than {cluster} takes ({_told(refusal)}); make it smaller"
 
 
-def _invalid(request: Request, refusal: Refusal, server: str) -> str:
+def _invalid(request: Request, refusal: Refusal, cluster: str) -> str:
+    # A cause without a field only says that more may be wrong.
     faults = [
         f"{cause['field']}: {cause.get('message', '')}" if cause.get("field") else str(cause.get("message", ""))
         for cause in _causes(refusal)
+        if cause.get("field") != "<nil>"
     ]
     found = "; ".join(dict.fromkeys(" ".join(fault.split()) for fault in faults if fault)) or _told(refusal)
-    return f"{server} finds {request.target} invalid: {found if len(found) <= _MOST else found[:_MOST] + '...'}"
+    return f"{cluster} finds {request.target} invalid: {found if len(found) <= _MOST else found[:_MOST] + '...'}"
 
 
-def _rest(request: Request, refusal: Refusal, server: str) -> str:
+def _rest(request: Request, refusal: Refusal, cluster: str) -> str:
     word = f" {refusal.cause}" if refusal.cause else ""
     said = f": {_told(refusal)}" if refusal.message else ""
-    return f"{server} refused to {request.verb} {request.target} ({refusal.status}{word}){said}"
+    return f"{cluster} refused to {request.verb} {request.target} ({refusal.status}{word}){said}"
 
 
 def _is_terminating(refusal: Refusal) -> bool:

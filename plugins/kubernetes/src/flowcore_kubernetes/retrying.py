@@ -11,7 +11,8 @@ from attrs import frozen
 
 from flowcore_kubernetes.transport import Answer, BrokenError
 
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that another try may change."""
 _FIRST: Final = 0.2
 _LONGEST: Final = 8.0
 _TRIES: Final = {500: 5}
@@ -48,7 +49,7 @@ class Retries:
                 return None
             if outcome.breach in ("name", "connect", "proxy") and not known:
                 seconds = min(seconds, _UNKNOWN_SECONDS)
-        elif outcome.status not in _PASSING or tried >= _TRIES.get(outcome.status, tried + 1):
+        elif outcome.status not in PASSING or tried >= _TRIES.get(outcome.status, tried + 1):
             return None
         else:
             wait = max(wait, retry_after(outcome))
