@@ -392,12 +392,16 @@ class Client:
                 if self._transport.credentials.renewable:
                     self._transport.credentials.identity(renew=True)
                     continue
-            error = self._error(request, outcome, len(body or b"")) if isinstance(outcome, Answer) else None
-            if error is not None and type(error) is not ApiError:
-                raise error  # it has a known meaning, whatever its status
+            failure: ApiError | BrokenError
+            if isinstance(outcome, Answer):
+                failure = self._error(request, outcome, len(body or b""))
+                if type(failure) is not ApiError:
+                    raise failure  # it has a known meaning, whatever its status
+            else:
+                failure = outcome
             pause = self._retries.pause(outcome, tried, time.monotonic() - begun, self._known)
             if pause is None or tried == tries:
-                raise self._failure(error or outcome, tried, time.monotonic() - begun)
+                raise self._failure(failure, tried, time.monotonic() - begun)
             self._sleep(pause)
 
     def _failure(self, outcome: ApiError | BrokenError, tried: int, seconds: float) -> Exception:
