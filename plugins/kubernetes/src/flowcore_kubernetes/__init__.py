@@ -2,7 +2,7 @@
 
 Modules, each with one idea: ``access`` and ``credentials`` (which cluster, who asks), ``transport`` and ``retrying``
 (one request; when it is sent again), ``client``, ``refusals`` (what the server's answers mean), ``roles``,
-``presence`` (whether a cluster has what is needed), ``causes`` (why a pod does not start), ``companions``.
+``presence`` (whether a cluster has what is needed), ``causes`` (why a pod does not start), ``companions``, ``logs``.
 """
 
 from flowcore_kubernetes.access import Access, find_access
@@ -38,7 +38,9 @@ from flowcore_kubernetes.errors import (
     NotInstalledError,
     QuotaError,
     TooLargeError,
+    UnavailableError,
 )
+from flowcore_kubernetes.logs import LINE_BYTES, PAGE_BYTES, LogPage, LogSource, read_logs
 from flowcore_kubernetes.options import KubernetesOptions
 from flowcore_kubernetes.presence import (
     controller_fault,
@@ -70,8 +72,10 @@ __all__ = [
     "DEPLOYMENTS",
     "DIGEST",
     "EVENTS",
+    "LINE_BYTES",
     "MOST_BYTES",
     "NAMESPACES",
+    "PAGE_BYTES",
     "PODS",
     "SECRETS",
     "SERVICE_ACCOUNTS",
@@ -87,6 +91,8 @@ __all__ = [
     "InvalidError",
     "KubernetesOptions",
     "Listing",
+    "LogPage",
+    "LogSource",
     "NamespaceError",
     "NotFoundError",
     "NotInstalledError",
@@ -99,6 +105,7 @@ __all__ = [
     "Retries",
     "TooLargeError",
     "Traffic",
+    "UnavailableError",
     "cause_of",
     "cause_of_text",
     "config_maps",
@@ -110,6 +117,7 @@ __all__ = [
     "find_access",
     "missing_permissions",
     "owned",
+    "read_logs",
     "require_namespace",
     "require_permissions",
     "require_resources",

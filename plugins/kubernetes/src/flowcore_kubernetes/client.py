@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 
 from flowcore.plugin import UnreachableError
 from flowcore_kubernetes.access import Access, find_access
-from flowcore_kubernetes.errors import AlreadyExistsError, ApiError, ExpiredError, NotFoundError
+from flowcore_kubernetes.errors import AlreadyExistsError, ApiError, ExpiredError, NotFoundError, UnavailableError
 from flowcore_kubernetes.options import KubernetesOptions
 from flowcore_kubernetes.refusals import Refusal, Request, error_of
 from flowcore_kubernetes.resources import Object, Resource, name_of
@@ -414,7 +414,9 @@ class Client:
             }.get(outcome.breach, "try again when it is up, or choose another context")
             place = f"{self.access.server} ({self.access.source})"
             return UnreachableError(f"{place} cannot be reached{often}: {outcome.text}; {hint}")
-        return UnreachableError(f"{outcome}{often}") if outcome.status in PASSING else outcome
+        if outcome.status not in PASSING:
+            return outcome
+        return UnavailableError(f"{outcome}{often}", status=outcome.status, cause=outcome.cause, told=outcome.told)
 
     def _error(self, request: Request, answer: Answer, size: int = 0) -> ApiError:
         refusal = Refusal.of(answer.status, answer.body)

@@ -5,7 +5,7 @@ All of them are errors of flowcore, so a backend that catches none still ends in
 
 from __future__ import annotations
 
-from flowcore.plugin import GoneError, RefusedError
+from flowcore.plugin import GoneError, RefusedError, UnreachableError
 
 
 class ApiError(RefusedError):
@@ -20,6 +20,12 @@ class ApiError(RefusedError):
         self.status = status
         self.cause = cause
         self.told = told
+
+
+class UnavailableError(ApiError, UnreachableError):
+    """The server, or something behind it such as a kubelet, failed again and again (429, 5xx)."""
+
+    exit_code = UnreachableError.exit_code
 
 
 class NotFoundError(ApiError, GoneError):
