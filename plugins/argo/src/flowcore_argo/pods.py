@@ -1,0 +1,464 @@
+"""One step as one template that makes a pod.
+
+Values of other steps come as the template's inputs, in a form that the kubelet turns into exactly the value (see
+``quoting``). Scripts, Python sources and the shim travel in config maps and are mounted as files.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from flowcore.plugin import (
+    DNS_LABEL,
+    MISSING,
+    ConfigMapKey,
+    Container,
+    Expr,
+    Manifest,
+    NameRule,
+    Python,
+    Ref,
+    Retry,
+    Script,
+    SecretKey,
+    Step,
+    Template,
+    Text,
+    Type,
+    function_arguments,
+    function_script,
+    mangle,
+    step_shim,
+    step_words,
+    unparse,
+)
+from flowcore_argo.expressions import Code, Scope, alone_code, template_code, text_code
+from flowcore_argo.limits import OUTPUT_BYTES
+from flowcore_argo.options import Options
+from flowcore_argo.places import (
+    ARTIFACT_NAMES,
+    ARTIFACTS,
+    FILES,
+    ITEMS,
+    OUTPUTS,
+    PENDING,
+    RUN_NAME,
+    SHIM,
+    STEP,
+)
+from flowcore_argo.quoting import EMPTY, handed_over, static, string_literal, tag
+
+INPUT: Final = NameRule(63, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", first="abcdefghijklmnopqrstuvwxyz")
+FILES_VOLUME: Final = "flowcore-files"
+OUTPUTS_VOLUME: Final = "flowcore-outputs"
+ARTIFACTS_VOLUME: Final = "flowcore-artifacts"
+ITEMS_VOLUME: Final = "flowcore-items"
+
+PLAIN_TYPES: Final = ("integer", "number", "boolean")
+"""Types whose text holds nothing that anybody would expand."""
+
+Object = dict[str, Any]
+
+
+@define
+class Files:
+    """The files that a run's pods see, by name."""
+
+    texts: dict[str, str] = field(factory=dict)
+
+    def add(self, name: str, text: str) -> str:
+        """Keep a file; returns its place in a pod."""
+        self.texts[name] = text
+        return f"{FILES}/{name}"
+
+
+@define
+class Inputs:
+    """What a template is given: names with the arguments of the task that calls it."""
+
+    arguments: dict[str, str] = field(factory=dict)
+    _names: dict[str, str] = field(factory=dict)
+
+    def add(self, wanted: str, argument: str) -> str:
+        """Have an argument; returns the input's name. The same argument gives the same input."""
+        name = self._names.get(argument)
+        if name is None:
+            name = mangle(wanted, INPUT)
+            while name in self.arguments:
+                name = mangle(f"{name} {argument}", INPUT)
+            self._names[argument] = name
+            self.arguments[name] = argument
+        return name
+
+    def parameters(self) -> list[Object]:
+        """As a template's inputs."""
+        return [{"name": name} for name in self.arguments]
+
+    def passed(self) -> list[Object]:
+        """As a task's arguments."""
+        return [{"name": name, "value": value} for name, value in self.arguments.items()]
+
+
+@frozen
+class Place:
+    """Where in the run a step is.
+
+    Attributes:
+        origin: the document's name, with ``[*]`` where items have their number.
+        name: the template's name.
+        step: the text of FLOW_STEP: the origin, or a reference to an input that holds it.
+        argument: the argument for that input, where there is one.
+        gathered: artifacts of a foreach that the step reads: step, output.
+        reads_artifacts: whether it reads any artifact.
+    """
+
+    origin: str
+    name: str
+    step: str
+    argument: str = ""
+    gathered: tuple[tuple[str, str], ...] = ()
+    reads_artifacts: bool = False
+
+
+@frozen
+class PodMaker:
+    """Makes the templates of one workflow's steps."""
+
+    options: Options
+    files: Files
+    workflow: str
+    """The document's name."""
+    artifacts: bool = False
+    """Whether the run has a volume for artifacts."""
+
+    def template(self, step: Step, place: Place, scope: Scope) -> tuple[Object, Inputs]:
+        """The template of a step, and what the task that calls it has to give."""
+        inputs = Inputs()
+        if place.argument:
+            inputs.add("step", place.argument)
+        if isinstance(step.action, Manifest):
+            body = self._resource(step.action, inputs, scope)
+        else:
+            body = self._container(step, place, inputs, scope)
+        template: Object = {"name": place.name, "metadata": self._metadata(step, place)}
+        if inputs.arguments:
+            template["inputs"] = {"parameters": inputs.parameters()}
+        template.update(body)
+        values = {name: output.type for name, output in step.outputs.items() if not output.artifact}
+        if values:
+            template["outputs"] = {"parameters": [_output(name, kind) for name, kind in values.items()]}
+        if step.retry is not None and step.retry.limit:
+            template["retryStrategy"] = retry_strategy(step.retry)
+        template.update(self._limits(step))
+        if step.cache is not None:
+            template["memoize"] = self._memoize(step, place, inputs, scope)
+            template["inputs"] = {"parameters": inputs.parameters()} if inputs.arguments else {}
+        template.update(placement(step))
+        return {key: value for key, value in template.items() if value not in ({}, [])}, inputs
+
+    def _metadata(self, step: Step, place: Place) -> Object:
+        notes = {STEP: place.origin, **step.annotations}
+        artifacts = [name for name, output in step.outputs.items() if output.artifact]
+        if artifacts:
+            notes[ARTIFACT_NAMES] = " ".join(artifacts)
+        if step.pending_timeout is not None:
+            notes[PENDING] = f"{step.pending_timeout:g}"
+        return {"annotations": notes, **({"labels": dict(step.labels)} if step.labels else {})}
+
+    # The container
+
+    def _container(self, step: Step, place: Place, inputs: Inputs, scope: Scope) -> Object:
+        words = Words(inputs, scope)
+        shim = self._shim_words(step)
+        command = self._command(step, place)
+        if shim is not None and command:
+            command = ["sh", self.files.add(SHIM, step_shim()), *shim, "--", *command]
+        head, rest = _split(command)
+        container: Object = {"image": words.image(step.image or "")}
+        if step.image_pull_policy is not None:
+            container["imagePullPolicy"] = _PULL[step.image_pull_policy]
+        if head:
+            container["command"] = [words.text(word) for word in head]
+        if rest or (not command and isinstance(step.action, Container) and step.action.args):
+            container["args"] = [words.text(word) for word in (rest if command else step.action.args)]  # type: ignore[union-attr]
+        if step.working_dir is not None:
+            container["workingDir"] = static(step.working_dir)
+        own = [
+            {"name": name, **_env_value(value, words)}
+            for name, value in step.env.items()
+        ]
+        attempt = tag("asInt(retries) + 1") if step.retry is not None and step.retry.limit else "1"
+        env: list[Object] = [
+            {"name": "FLOW_RUN", "value": RUN_NAME},
+            {"name": "FLOW_STEP", "value": place.step},
+            {"name": "FLOW_ATTEMPT", "value": attempt},
+            {"name": "FLOW_OUTPUTS", "value": OUTPUTS},
+            *own,
+        ]
+        if words.broken or any(f"$({EMPTY})" in str(entry.get("value", "")) for entry in env) or words.values:
+            env.insert(0, {"name": EMPTY, "value": ""})
+        container["env"] = env
+        if step.env_from:
+            kinds = {"secret": "secretRef", "config_map": "configMapRef"}
+            container["envFrom"] = [{kinds[entry.kind]: {"name": entry.name}} for entry in step.env_from]
+        resources = _resources(step)
+        if resources:
+            container["resources"] = resources
+        if step.user is not None:
+            user, _, group = step.user.partition(":")
+            container["securityContext"] = {"runAsUser": int(user), **({"runAsGroup": int(group)} if group else {})}
+        body: Object = {}
+        container["volumeMounts"] = self._mounts(step, place, body, any(FILES in str(word) for word in command))
+        body["container"] = container
+        return body
+
+    def _command(self, step: Step, place: Place) -> list[Text]:
+        action = step.action
+        if isinstance(action, Container):
+            return [*action.command, *action.args] if action.command is not None else []
+        if isinstance(action, Script):
+            script = self.files.add(place.name, action.source)
+            return [*action.interpreter, script, *action.args]
+        assert isinstance(action, Python)
+        source = function_script(action, step.outputs, place.origin, OUTPUT_BYTES)
+        return ["python3", self.files.add(f"{place.name}.py", source), *function_arguments(action)]
+
+    def _shim_words(self, step: Step) -> list[str] | None:
+        """What the shim has to do, or None where Argo needs no help. A function's own program types its outputs."""
+        values = [output for output in step.outputs.values() if not output.artifact]
+        function = isinstance(step.action, Python)
+        defaults = any(output.default is not MISSING for output in values)
+        artifacts = len(values) < len(step.outputs) and not function
+        if function and not defaults:
+            return None
+        words = step_words(
+            step.outputs,
+            stdout=step.stdout,
+            typed=bool(values) and not function,
+            defaults=defaults,
+            backoff=None,
+            artifacts=artifacts,
+            limit=OUTPUT_BYTES,
+        )
+        return words or None
+
+    def _mounts(self, step: Step, place: Place, body: Object, files: bool) -> list[Object]:
+        mounts: list[Object] = []
+        if any(output.artifact for output in step.outputs.values()):
+            mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": OUTPUTS, "subPath": place.step})
+            body["initContainers"] = [self._open_folder(mounts[0])]
+        else:
+            mounts.append({"name": OUTPUTS_VOLUME, "mountPath": OUTPUTS})
+        if files:
+            mounts.append({"name": FILES_VOLUME, "mountPath": FILES, "readOnly": True})
+        if place.reads_artifacts:
+            mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": ARTIFACTS, "readOnly": True})
+        if place.gathered:
+            items = {"name": ITEMS_VOLUME, "mountPath": ITEMS}
+            body.setdefault("initContainers", []).append(self._gather(place, [*mounts[-1:], items]))
+            mounts.append({**items, "readOnly": True})
+        for path, mount in step.mounts.items():
+            entry: Object = {"name": volume_name(mount.volume), "mountPath": path}
+            if mount.sub_path:
+                entry["subPath"] = mount.sub_path
+            if mount.read_only:
+                entry["readOnly"] = True
+            mounts.append(entry)
+        return mounts
+
+    def _open_folder(self, mount: Object) -> Object:
+        """The kubelet makes the folder for root alone; and what an earlier attempt left must not be there."""
+        text = f"rm -rf {OUTPUTS}/* {OUTPUTS}/.[!.]*; chmod 0777 {OUTPUTS}"
+        return {
+            "name": "open-folder",
+            "image": self.options.helper_image,
+            "command": ["sh", "-c", text],
+            "volumeMounts": [mount],
+        }
+
+    def _gather(self, place: Place, mounts: list[Object]) -> Object:
+        """The artifacts of all items of a foreach, by number in one folder."""
+        text = (
+            'while [ $# -gt 0 ]; do mkdir -p "$1/$3"; for item in "$2"[[]*[]]; do '
+            'number=${item##*[[]}; ln -s "$item/$3" "$1/$3/${number%]}"; done; shift 3; done'
+        )
+        words = [word for step, output in place.gathered for word in (f"{ITEMS}/{step}", f"{ARTIFACTS}/{step}", output)]
+        return {
+            "name": "gather-items",
+            "image": self.options.helper_image,
+            "command": ["sh", "-c", static(text), "flowcore", *words],
+            "volumeMounts": mounts,
+        }
+
+    # Everything else
+
+    def _resource(self, manifest: Manifest, inputs: Inputs, scope: Scope) -> Object:
+        from flowcore_argo.manifests import condition, manifest_text
+
+        resource: Object = {
+            "action": "create",
+            "setOwnerReference": True,
+            "manifest": manifest_text(manifest.object, inputs, scope),
+        }
+        if manifest.success_when is not None:
+            resource["successCondition"] = condition(manifest.success_when)
+        if manifest.failure_when is not None:
+            resource["failureCondition"] = condition(manifest.failure_when)
+        return {"resource": resource}
+
+    def _limits(self, step: Step) -> Object:
+        """How long a pod may take: from its start, and in all, since one that cannot start never starts its clock."""
+        if step.timeout is None:
+            return {}
+        seconds = max(1, round(step.timeout))
+        limits: Object = {"activeDeadlineSeconds": seconds}
+        if step.retry is None or not step.retry.limit:
+            limits["timeout"] = f"{seconds + round(pending_timeout(step, self.options))}s"
+        return limits
+
+    def _memoize(self, step: Step, place: Place, inputs: Inputs, scope: Scope) -> Object:
+        assert step.cache is not None
+        scoped = f"{self.workflow}\n{place.origin.replace('[*]', '')}\n"
+        code = f"sprig.sha256sum({string_literal(scoped)} + {template_code(step.cache.key, scope)})"
+        name = inputs.add("cache-key", tag(code))
+        cache: Object = {
+            "key": "{{workflow.namespace}}-" + "{{inputs.parameters." + name + "}}",
+            "cache": {"configMap": {"name": f"flowcore-{place.name}"[:63].rstrip("-")}},
+        }
+        if step.cache.max_age is not None:
+            cache["maxAge"] = f"{step.cache.max_age:g}s"
+        return cache
+
+
+@define
+class Words:
+    """Writes the texts of one container, and notes the inputs that they need."""
+
+    inputs: Inputs
+    scope: Scope
+    broken: bool = False
+    """Whether a brace was broken apart."""
+    values: bool = False
+    """Whether a value is in them that may hold one."""
+
+    def text(self, text: Text) -> str:
+        """Text as the kubelet has to find it."""
+        if isinstance(text, str):
+            written = static(text)
+        else:
+            parts = list(text.parts)
+            pieces = []
+            for index, part in enumerate(parts):
+                follows = index + 1 < len(parts) and not isinstance(parts[index + 1], str)
+                pieces.append(static(part, follows) if isinstance(part, str) else self.value(part))
+            written = "".join(pieces)
+        self.broken = self.broken or f"$({EMPTY})" in written
+        return written
+
+    def image(self, text: Text) -> str:
+        """An image's name, which the kubelet does not expand: no brace of a value can come through."""
+        return text if isinstance(text, str) else self.text(text)
+
+    def value(self, expr: Expr) -> str:
+        """A reference to the input that holds an expression's value."""
+        if isinstance(expr, Ref):
+            if expr.kind == "run.id":
+                return RUN_NAME
+            if expr.kind == "own":
+                return f"{OUTPUTS}/{expr.name}"
+        code = alone_code(expr, self.scope)
+        if code.type.name in PLAIN_TYPES:
+            argument = tag(code.text)
+        else:
+            argument = handed_over(text_code(expr, self.scope))
+            self.values = True
+        return "{{inputs.parameters." + self.inputs.add(input_name(expr), argument) + "}}"
+
+
+def input_name(expr: Expr) -> str:
+    """A readable name for an expression's value."""
+    if isinstance(expr, Ref) and expr.kind == "output":
+        return f"{expr.step}-{expr.name}-path" if expr.path else f"{expr.step}-{expr.name}"
+    if isinstance(expr, Ref) and expr.kind == "param":
+        return expr.name
+    return unparse(expr)
+
+
+def retry_strategy(retry: Retry) -> Object:
+    """Argo's retryStrategy."""
+    strategy: Object = {"limit": str(retry.limit), "retryPolicy": "Always"}
+    if retry.backoff is not None:
+        strategy["backoff"] = {"duration": f"{retry.backoff.initial:g}s", "factor": str(retry.backoff.factor)}
+        if retry.backoff.max is not None:
+            strategy["backoff"]["cap"] = f"{retry.backoff.max:g}s"
+    if retry.only and set(retry.only) != set(RETRY_ONLY):
+        strategy["expression"] = " || ".join(f"({RETRY_ONLY[kind]})" for kind in RETRY_ONLY if kind in retry.only)
+    return strategy
+
+
+TIMED_OUT: Final = "lastRetry.message matches 'longer than the specified deadline|DeadlineExceeded'"
+NOT_FOUND: Final = "lastRetry.message contains 'failed to find name in PATH'"
+RETRY_ONLY: Final = {
+    "failed": (
+        f"lastRetry.status == 'Failed' && !({TIMED_OUT}) && !({NOT_FOUND})"
+        " || lastRetry.status == 'Error' && lastRetry.exitCode == '0'"
+    ),
+    "error": f"lastRetry.status == 'Error' && lastRetry.exitCode != '0' || {NOT_FOUND}",
+    "timeout": TIMED_OUT,
+}
+"""What each word of ``retry.only`` asks of the attempt before. An output that was not written is Argo's Error with exit
+code 0, a program that is not in the image its Failed."""
+
+_PULL: Final = {"always": "Always", "if-missing": "IfNotPresent", "never": "Never"}
+
+
+def pending_timeout(step: Step, options: Options) -> float:
+    """Seconds that a step may wait to start."""
+    return step.pending_timeout if step.pending_timeout is not None else options.pending_timeout
+
+
+def placement(step: Step) -> Object:
+    """Where a pod may run."""
+    found: Object = {}
+    if step.node_selector:
+        found["nodeSelector"] = dict(step.node_selector)
+    if step.tolerations:
+        found["tolerations"] = [dict(toleration) for toleration in step.tolerations]
+    return found
+
+
+def volume_name(name: str) -> str:
+    """The pod's name of a volume of the document."""
+    return mangle(f"volume-{name}", DNS_LABEL)
+
+
+def _split(command: list[Text]) -> tuple[list[Text], list[Text]]:
+    """A command line as command and args: the program, then its words."""
+    return command[:1], command[1:]
+
+
+def _env_value(value: Any, words: Words) -> Object:
+    if isinstance(value, SecretKey):
+        return {"valueFrom": {"secretKeyRef": {"name": value.secret, "key": value.key}}}
+    if isinstance(value, ConfigMapKey):
+        return {"valueFrom": {"configMapKeyRef": {"name": value.config_map, "key": value.key}}}
+    return {"value": words.text(value)}
+
+
+def _resources(step: Step) -> Object:
+    names = {"gpu": "nvidia.com/gpu"}
+    found: Object = {}
+    if step.resources:
+        found["limits"] = {names.get(name, name): amount for name, amount in step.resources.items()}
+    requests = {**step.resources, **step.requests}
+    if step.requests:
+        found["requests"] = {names.get(name, name): amount for name, amount in requests.items()}
+    return found
+
+
+def _output(name: str, kind: Type) -> Object:
+    """An output that Argo reads from its file; the type, where it is no text, is written beside it."""
+    note = {} if kind.name == "string" else {"description": str(kind)}
+    return {"name": name, **note, "valueFrom": {"path": f"{OUTPUTS}/{name}"}}

@@ -1,0 +1,348 @@
+"""Runs on a cluster: what is asked of the API server, and what is made of its answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from flowcore.plugin import (
+    GoneError,
+    Phase,
+    RefusedError,
+    Rendered,
+    RunHandle,
+    RunSummary,
+    Snapshot,
+    UsageError,
+    run_id,
+)
+from flowcore_argo.care import Care
+from flowcore_argo.logs import without_noise
+from flowcore_argo.options import Options
+from flowcore_argo.places import CANCELLED, DIGEST, EARLIER, FAULTS, GROUP, MANAGED, OUTLINE, RUN, VERSION, WORKFLOW
+from flowcore_argo.plan import Plan
+from flowcore_argo.render import unpacked_outline
+from flowcore_argo.status import Fault, View, seconds, view_of
+from flowcore_argo.stored import nodes_of
+from flowcore_kubernetes import (
+    CLAIMS,
+    CONFIG_MAPS,
+    AlreadyExistsError,
+    Client,
+    ConflictError,
+    InvalidError,
+    LogSource,
+    NotFoundError,
+    Object,
+    Resource,
+    cause_of_text,
+    connect,
+    create_companions,
+    owned,
+    read_logs,
+)
+
+WORKFLOWS: Final = Resource(GROUP, VERSION, "workflows", "Workflow", product="Argo Workflows")
+ENDED: Final = ("Succeeded", "Failed", "Error")
+_KEPT: Final = 16
+"""Workflows that are kept in memory, so that a poll of one that did not change needs not fetch it."""
+
+
+@frozen
+class Seen:
+    """A Workflow as it was fetched."""
+
+    version: str
+    workflow: Object
+    plan: Plan
+    view: View
+
+
+@define
+class Runs:
+    """The runs of one namespace."""
+
+    client: Client
+    options: Options
+    backend: str
+    care: Care
+    _seen: OrderedDict[str, Seen] = field(factory=OrderedDict)
+    _lock: threading.Lock = field(factory=threading.Lock)
+
+    @classmethod
+    def of(cls, options: Options, backend: str) -> Runs:
+        """The runs that the options lead to. Opens no connection."""
+        client = connect(options)
+        return cls(client, options, backend, Care(client, options, WORKFLOWS))
+
+    # Submit
+
+    def submit(self, rendered: Rendered, key: str) -> RunHandle:
+        """Start a run, or find the one that the key has started."""
+        name = run_id(rendered.name, key)
+        workflow, companions = self._objects(rendered, name)
+        try:
+            created = self.client.create(WORKFLOWS, workflow)
+        except AlreadyExistsError:
+            created = self.client.get(WORKFLOWS, name)
+            if _notes(created).get(DIGEST) != rendered.digest:
+                raise RefusedError(
+                    f"the key was used for run {name} already, with other content; use another key for this one"
+                ) from None
+        if companions and created["spec"].get("suspend"):
+            self._accompany(created, companions)
+        return RunHandle(self.backend, f"{self.client.namespace}/{name}")
+
+    def _accompany(self, workflow: Object, companions: list[Object]) -> None:
+        """Create what belongs to a Workflow, then let it go: its pods would wait long for files that come later."""
+        maps = [each for each in companions if each["kind"] == "ConfigMap"]
+        create_companions(self.client, maps, workflow)
+        for each in companions:
+            if each["kind"] == "PersistentVolumeClaim":
+                self.client.ensure(CLAIMS, owned(each, workflow))
+        self.client.patch(WORKFLOWS, workflow["metadata"]["name"], {"spec": {"suspend": None}})
+
+    def _objects(self, rendered: Rendered, name: str) -> tuple[Object, list[Object]]:
+        """The objects of a run: what was rendered, with the run's name."""
+        first, *rest = (json.loads(json.dumps(each)) for each in rendered.objects)
+        first["metadata"]["name"] = name
+        first["metadata"]["annotations"][DIGEST] = rendered.digest
+        if rest:
+            first["spec"]["suspend"] = True
+        for each in rest:
+            each["metadata"]["name"] = f"{name}-{each['metadata']['name']}"
+            each["metadata"].setdefault("labels", {}).update({MANAGED: "flowcore", RUN: name})
+        return first, rest
+
+    def validate(self, rendered: Rendered) -> None:
+        """Ask the server whether it would take this."""
+        workflow, companions = self._objects(rendered, run_id(rendered.name, "validate"))
+        self.client.create(WORKFLOWS, workflow, dry_run=True)
+        kinds = {"ConfigMap": CONFIG_MAPS, "PersistentVolumeClaim": CLAIMS}
+        for each in companions:
+            self.client.create(kinds[each["kind"]], each, dry_run=True)
+
+    # Poll
+
+    def poll(self, handle: RunHandle, cursor: str, logs: bool) -> Snapshot:
+        """A run as it is now."""
+        namespace, name = place_of(handle)
+        seen = self._fetch(namespace, name)
+        workflow, view = seen.workflow, seen.view
+        self.care.look_after(workflow, view)
+        status = workflow.get("status") or {}
+        ended = status.get("phase") in ENDED
+        lines: tuple[Any, ...] = ()
+        more, whole = False, True
+        if logs:
+            sources = [
+                LogSource(pod.node["id"], pod.name, pod.step, pod.attempt, ended=pod.ended or ended)
+                for pod in view.pods
+                if pod.node["phase"] != "Pending"
+            ]
+            page = read_logs(self.client, sources, cursor, namespace=namespace)
+            lines, cursor, more, whole = without_noise(page.lines), page.cursor, page.more, page.whole
+        cancelled = CANCELLED in _notes(workflow)
+        timed_out = not cancelled and _timed_out(workflow, view)
+        return Snapshot(
+            outline=unpacked_outline(_notes(workflow).get(OUTLINE, "{}")),
+            leaves=view.leaves,
+            done=ended and (not logs or (whole and not more)),
+            cancelled=cancelled,
+            timed_out=timed_out,
+            error=_fault(status, view),
+            started=seconds(status.get("startedAt")),
+            finished=seconds(status.get("finishedAt")) if ended else None,
+            logs=lines,
+            more=more,
+            cursor=cursor,
+        )
+
+    def _fetch(self, namespace: str, name: str) -> Seen:
+        """The Workflow, from memory if the server says that it has not changed."""
+        key = f"{namespace}/{name}"
+        with self._lock:
+            known = self._seen.get(key)
+        try:
+            if known is not None:
+                head = self.client.get(WORKFLOWS, name, namespace, metadata_only=True)
+                if head["metadata"]["resourceVersion"] == known.version:
+                    return known
+            workflow = self.client.get(WORKFLOWS, name, namespace)
+        except NotFoundError:
+            raise GoneError(f"{self.backend}://{key}: this run is gone") from None
+        plan = Plan(name, workflow["spec"])
+        view = _view(plan, workflow)
+        seen = Seen(workflow["metadata"]["resourceVersion"], workflow, plan, view)
+        with self._lock:
+            self._seen[key] = seen
+            self._seen.move_to_end(key)
+            while len(self._seen) > _KEPT:
+                self._seen.popitem(last=False)
+        return seen
+
+    # Everything else
+
+    def cancel(self, handle: RunHandle, now: bool) -> None:
+        """Ask a run to end. Written down only while it has not ended, which the server checks as it writes."""
+        namespace, name = place_of(handle)
+        while True:
+            workflow = self._get(namespace, name)
+            status = workflow.get("status") or {}
+            shutdown = workflow["spec"].get("shutdown", "")
+            if status.get("phase") in ENDED or shutdown == "Terminate" or (shutdown and not now):
+                self.care.look_after(workflow, _view(Plan(name, workflow["spec"]), workflow))
+                return
+            notes = {} if CANCELLED in _notes(workflow) else {CANCELLED: f"{time.time():.3f}"}
+            patch: Object = {
+                "metadata": {"resourceVersion": workflow["metadata"]["resourceVersion"], "annotations": notes},
+                "spec": {"shutdown": "Terminate" if now else "Stop", "suspend": None},
+            }
+            try:
+                self.client.patch(WORKFLOWS, name, patch, namespace)
+                return
+            except ConflictError:
+                continue
+
+    def list_runs(self) -> Iterator[RunSummary]:
+        """The runs of the namespace, newest first."""
+        found = []
+        for workflow in self.client.list(WORKFLOWS, labels=f"{MANAGED}=flowcore").items:
+            metadata, status = workflow["metadata"], workflow.get("status") or {}
+            handle = RunHandle(self.backend, f"{metadata['namespace']}/{metadata['name']}")
+            cancelled = CANCELLED in _notes(workflow)
+            phase = _PHASES.get(status.get("phase", ""), Phase.PENDING)
+            if cancelled and phase.ended:
+                phase = Phase.CANCELLED
+            summary = RunSummary(
+                handle,
+                _notes(workflow).get(WORKFLOW, metadata["name"]),
+                phase,
+                seconds(status.get("startedAt")),
+                seconds(status.get("finishedAt")),
+            )
+            found.append((metadata["creationTimestamp"], metadata["name"], summary))
+        found.sort(key=lambda entry: entry[:2], reverse=True)
+        return iter([summary for *_, summary in found])
+
+    def delete(self, handle: RunHandle) -> None:
+        """Remove a run that is over, with all that belongs to it."""
+        namespace, name = place_of(handle)
+        workflow = self._get(namespace, name)
+        if (workflow.get("status") or {}).get("phase") not in ENDED:
+            raise RefusedError(f"run {name} is not over; cancel it first, then delete it")
+        self.client.delete(WORKFLOWS, name, namespace)
+
+    def artifact(self, handle: RunHandle, step: str, output: str, target: str) -> str:
+        """Copy an artifact to a place on this machine."""
+        from flowcore_argo.download import download
+
+        namespace, name = place_of(handle)
+        seen = self._fetch(namespace, name)
+        leaf = next((leaf for leaf in seen.view.leaves if leaf.origin == step), None)
+        place = None if leaf is None else leaf.outputs.get(output)
+        if leaf is None or not isinstance(place, str) or output not in _artifact_names(seen, step):
+            state = f"is {leaf.phase}" if leaf is not None else "has not started"
+            raise UsageError(f"step {step} has no artifact {output} in this run; it {state}")
+        return download(self.client, self.options, seen.workflow, place, output, target)
+
+    def resume(self, handle: RunHandle) -> RunHandle:
+        """Run the failed steps again; what succeeded stays."""
+        from flowcore_argo.resume import resumed
+
+        namespace, name = place_of(handle)
+        while True:
+            workflow = self._get(namespace, name)
+            phase = (workflow.get("status") or {}).get("phase")
+            if phase not in ENDED:
+                raise RefusedError(f"run {name} is not over, so there is nothing to resume")
+            if phase == "Succeeded":
+                raise RefusedError(f"run {name} succeeded, so there is nothing to resume")
+            view = _view(Plan(name, workflow["spec"]), workflow)
+            changed, pods = resumed(workflow, view)
+            try:
+                for pod in pods:
+                    self.client.delete(PODS_RESOURCE, pod, namespace)
+            except NotFoundError:
+                pass
+            try:
+                self.client.replace(WORKFLOWS, changed, namespace)
+                return handle
+            except ConflictError:
+                continue
+
+    def _get(self, namespace: str, name: str) -> Object:
+        try:
+            return self.client.get(WORKFLOWS, name, namespace)
+        except NotFoundError:
+            raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone") from None
+
+
+from flowcore_kubernetes import PODS as PODS_RESOURCE  # noqa: E402
+
+_PHASES: Final = {
+    "Pending": Phase.PENDING,
+    "Running": Phase.RUNNING,
+    "Succeeded": Phase.SUCCEEDED,
+    "Failed": Phase.FAILED,
+    "Error": Phase.FAILED,
+}
+
+
+def place_of(handle: RunHandle) -> tuple[str, str]:
+    """The namespace and the name that a handle says."""
+    namespace, slash, name = handle.location.partition("/")
+    if not slash or not namespace or not name:
+        raise UsageError(f"{handle} is no run of Argo; a handle is argo://NAMESPACE/NAME")
+    return namespace, name
+
+
+def _notes(workflow: Mapping[str, Any]) -> Mapping[str, str]:
+    found: Mapping[str, str] = workflow["metadata"].get("annotations") or {}
+    return found
+
+
+def _view(plan: Plan, workflow: Object) -> View:
+    notes = _notes(workflow)
+    faults = {node: Fault(*fault) for node, fault in json.loads(notes.get(FAULTS, "{}")).items()}
+    earlier = json.loads(notes.get(EARLIER, "{}"))
+
+    def cause(message: str) -> Any:
+        found = cause_of_text(message) if message else None
+        return None if found is None else (found.reason, found.message)
+
+    return view_of(plan, nodes_of(workflow), faults, earlier, cause)
+
+
+def _timed_out(workflow: Object, view: View) -> bool:
+    if not workflow["spec"].get("activeDeadlineSeconds"):
+        return False
+    return any(leaf.reason == "run-timeout" for leaf in view.leaves)
+
+
+def _fault(status: Mapping[str, Any], view: View) -> str | None:
+    """Why the whole could not be run, where no step says it."""
+    if status.get("phase") != "Error":
+        return None
+    if any(leaf.phase in (Phase.ERROR, Phase.FAILED) for leaf in view.leaves):
+        return None
+    return " ".join((status.get("message") or "Argo could not run the workflow").split())
+
+
+def _artifact_names(seen: Seen, step: str) -> set[str]:
+    from flowcore_argo.places import ARTIFACT_NAMES
+
+    for pod in seen.view.pods:
+        if pod.step == step:
+            notes = (pod.spot.template.get("metadata") or {}).get("annotations") or {}
+            return set(notes.get(ARTIFACT_NAMES, "").split())
+    return set()
+
+
+__all__ = ["WORKFLOWS", "InvalidError", "Runs", "place_of"]
