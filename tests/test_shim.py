@@ -253,3 +253,31 @@ def test_a_function_that_promises_a_file_must_write_it(tmp_path):
         [sys.executable, script], env={**os.environ, "FLOW_OUTPUTS": str(tmp_path)}, capture_output=True, text=True
     )
     assert (done.returncode, "output result was not written" in done.stderr) == (BAD_OUTPUT, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "good"),
+    [
+        (Type("list", INTEGER), "[1, -2]", True),
+        (Type("list", INTEGER), "[]", True),
+        (Type("list", INTEGER), '[1, "two"]', False),
+        (Type("list", INTEGER), "[1.5]", False),
+        (Type("list", NUMBER), "[1, 1.5]", True),
+        (Type("list", Type("list", STRING)), '[["a"], []]', True),
+        (Type("list", Type("list", STRING)), '[["a", 1]]', False),
+        (Type("list", OBJECT), '[{"a": [1, "x"]}]', True),
+        (Type("list", OBJECT), "[[]]", False),
+    ],
+)
+def test_the_items_of_a_list_are_of_their_type(shim, tmp_path, kind, text, good):
+    (tmp_path / "o").write_text(text)
+    result = shim(step_words({"o": Output(kind)}, stdout=None, typed=True, defaults=False, backoff=None), "true")
+    assert result.returncode == (0 if good else BAD_OUTPUT)
+    assert good or f"output o is not of type {kind}" in result.stderr
+    script = tmp_path / "f.py"
+    source = f"import json\ndef f(): return json.loads({text!r})"
+    script.write_text(function_script(Python("f", source), {"result": Output(kind)}, "f"))
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, "FLOW_OUTPUTS": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == (0 if good else BAD_OUTPUT)

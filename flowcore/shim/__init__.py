@@ -68,7 +68,7 @@ def step_words(
             default = output.default
             words += ["default", name, default if isinstance(default, str) else json.dumps(default, ensure_ascii=False)]
         if typed:
-            words += ["output", name, output.type.name]
+            words += ["output", name, str(output.type)]
     if backoff is not None:
         most = -1 if backoff.max is None else backoff.max
         words += ["backoff", f"{backoff.initial:g}", str(backoff.factor), f"{most:g}"]
@@ -94,7 +94,7 @@ def function_script(python: Python, outputs: Mapping[str, Output], name: str, li
         "source": python.source,
         "args": skeleton,
         "fills": places,
-        "outputs": {key: "artifact" if output.artifact else output.type.name for key, output in outputs.items()},
+        "outputs": {key: "artifact" if output.artifact else str(output.type) for key, output in outputs.items()},
         "bad_output": BAD_OUTPUT,
     }
     if limit is not None:

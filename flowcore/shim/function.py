@@ -58,6 +58,21 @@ def fields(result, outputs):
     )
 
 
+def fits(value, kind):
+    kind, _, items = kind.partition(" of ")
+    if kind == "any":
+        return True
+    if kind == "boolean" or isinstance(value, bool):
+        return kind == "boolean" and isinstance(value, bool)
+    if kind == "integer":
+        return isinstance(value, int) and -(2**63) <= value < 2**63
+    if kind == "number":
+        return isinstance(value, (int, float))
+    if kind == "list":
+        return isinstance(value, list) and (not items or all(fits(item, items) for item in value))
+    return isinstance(value, str if kind == "string" else dict)
+
+
 def keep(call, name, kind, value):
     place = os.path.join(os.environ["FLOW_OUTPUTS"], name)
     if kind == "artifact":
@@ -77,6 +92,8 @@ def keep(call, name, kind, value):
         text = value
     else:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        if not fits(json.loads(text), kind):
+            raise TypeError("output " + name + " is of type " + kind + ", and the function returned " + text[:100])
     limit = call.get("limit")
     if limit is not None and len(text.encode("utf-8")) > limit:
         size = str(len(text.encode("utf-8")))

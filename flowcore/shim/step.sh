@@ -5,7 +5,8 @@ flow_fail() {
   printf 'flowcore: %s\n' "$1" >&2
   exit 213
 }
-# Says whether the file $1 holds one JSON text of type $2 (RFC 8259, one trailing newline allowed).
+# Says whether the file $1 holds one JSON text of type $2 (RFC 8259, one trailing newline allowed), such as integer or
+# "list of integer".
 flow_typed() {
   LC_ALL=C awk -v want="$2" '
     { text = text (NR > 1 ? "\n" : "") $0 }
@@ -29,7 +30,12 @@ flow_typed() {
       }
       return 0
     }
-    function value(  open, ending) {
+    function fits(want) {
+      sub(/ of .*/, "", want)
+      return want == "any" || kind == want || (want == "number" && kind == "integer")
+    }
+    function value(want,  open, ending, items) {
+      items = want ~ /^list of / ? substr(want, 9) : "any"
       blank()
       open = substr(text, pos, 1)
       if (open == "\"") { kind = "string"; return string() }
@@ -46,7 +52,7 @@ flow_typed() {
             if (substr(text, pos, 1) != ":") return 0
             pos++
           }
-          if (!value()) return 0
+          if (!value(items) || !fits(items)) return 0
           blank()
           c = substr(text, pos, 1)
           pos++
@@ -72,10 +78,9 @@ flow_typed() {
     END {
       len = length(text)
       pos = 1
-      good = value()
+      good = value(want)
       blank()
-      if (!good || pos <= len) exit 1
-      if (want != "any" && kind != want && !(want == "number" && kind == "integer")) exit 1
+      if (!good || pos <= len || !fits(want)) exit 1
     }' "$1"
 }
 # Says whether the file $1 is UTF-8 (RFC 3629). The bytes above ASCII are counted first: most files have none.
