@@ -23,6 +23,9 @@ class Options(KubernetesOptions):
     """The access mode of the claim for artifacts; ``ReadWriteMany`` lets steps run on several machines."""
     grace: float = 10.0
     """Seconds between TERM and KILL, where a step has to end."""
+    start_allowance: float = 10.0
+    """Seconds added to the timeout of steps: Kubernetes counts from when a machine has taken the pod, not from when its
+    process starts."""
     pending_timeout: float = 600.0
     """Seconds that a step may wait for its image, machine, secrets or volumes, where the workflow does not say."""
     pod_gc: str = ""

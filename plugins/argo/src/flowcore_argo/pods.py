@@ -309,14 +309,10 @@ class PodMaker:
         return {"resource": resource}
 
     def _limits(self, step: Step) -> Object:
-        """How long a pod may take: from its start, and in all, since one that cannot start never starts its clock."""
+        """How long a pod may take. Argo's own ``timeout`` counts waiting too and replaces this: it is left out."""
         if step.timeout is None:
             return {}
-        seconds = max(1, round(step.timeout))
-        limits: Object = {"activeDeadlineSeconds": seconds}
-        if step.retry is None or not step.retry.limit:
-            limits["timeout"] = f"{seconds + round(pending_timeout(step, self.options))}s"
-        return limits
+        return {"activeDeadlineSeconds": max(1, round(step.timeout + self.options.start_allowance))}
 
     def _memoize(self, step: Step, place: Place, inputs: Inputs, scope: Scope) -> Object:
         assert step.cache is not None
@@ -412,11 +408,6 @@ RETRY_ONLY: Final = {
 code 0, a program that is not in the image its Failed."""
 
 _PULL: Final = {"always": "Always", "if-missing": "IfNotPresent", "never": "Never"}
-
-
-def pending_timeout(step: Step, options: Options) -> float:
-    """Seconds that a step may wait to start."""
-    return step.pending_timeout if step.pending_timeout is not None else options.pending_timeout
 
 
 def placement(step: Step) -> Object:

@@ -317,7 +317,10 @@ def _view(plan: Plan, workflow: Object) -> View:
         found = cause_of_text(message) if message else None
         return None if found is None else (found.reason, found.message)
 
-    return view_of(plan, nodes_of(workflow), faults, earlier, cause)
+    started = seconds((workflow.get("status") or {}).get("startedAt"))
+    limit = workflow["spec"].get("activeDeadlineSeconds")
+    deadline = None if started is None or limit is None else started + float(limit)
+    return view_of(plan, nodes_of(workflow), faults, earlier, cause, deadline)
 
 
 def _timed_out(workflow: Object, view: View) -> bool:

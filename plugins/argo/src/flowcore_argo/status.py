@@ -60,6 +60,9 @@ ENDS: Final[tuple[Row, ...]] = (
 that was not written an Error after exit code 0."""
 
 
+RUN_TIMEOUT: Final = Row("", "", "", P.CANCELLED, "run-timeout", "the run's time is over")
+
+
 @frozen
 class Fault:
     """Why a pod that could not start was taken away, as poll wrote it down."""
@@ -114,6 +117,7 @@ def view_of(
     faults: Mapping[str, Fault],
     earlier: Mapping[str, int],
     cause: Callable[[str], tuple[Reason, str] | None],
+    deadline: float | None = None,
 ) -> View:
     """The leaves of a Workflow, of all its nodes.
 
@@ -121,6 +125,7 @@ def view_of(
         faults: why pods were taken away, by node.
         earlier: attempts before a resume, by step.
         cause: what keeps a pod from starting, by the message of its node.
+        deadline: when the time of the whole run is over.
     """
     leaves: dict[str, dict[int, _Parts]] = {}
     groups: dict[str, tuple[Node, Spot]] = {}
@@ -146,7 +151,7 @@ def view_of(
             parts.spot = parts.spot or spot
     made: list[Leaf] = []
     pods: list[Pod] = []
-    reader = _Reader(plan, faults, earlier, cause)
+    reader = _Reader(plan, faults, earlier, cause, deadline)
     for origin, iterations in leaves.items():
         for number in sorted(iterations):
             pods += reader.pods(origin, iterations[number])
@@ -192,6 +197,7 @@ class _Reader:
     faults: Mapping[str, Fault]
     earlier: Mapping[str, int]
     cause: Callable[[str], tuple[Reason, str] | None]
+    deadline: float | None
 
     def pods(self, origin: str, parts: _Parts) -> list[Pod]:
         assert parts.spot is not None
@@ -227,6 +233,7 @@ class _Reader:
         if phase in ("Pending", "Running", ""):
             return self._going(origin, node, last, attempts, count, started)
         row, exit_code = self._end(node, last)
+        row = self._in_time(row, last)
         if row.phase in (P.SKIPPED,):
             return Leaf(origin, row.phase, row.reason, _message(row, node, last, exit_code))
         if _hit(node):
@@ -281,6 +288,15 @@ class _Reader:
         if node is not last and node["phase"] == "Succeeded":
             return _row("Succeeded", "", exit_code), exit_code
         return _row(last["phase"] if last is not node else node["phase"], last.get("message") or own, exit_code), exit_code
+
+    def _in_time(self, row: Row, last: Node) -> Row:
+        """What ended when the whole run's time was over ended for that: its pods have that deadline, too."""
+        if self.deadline is None or f"{self.plan.name}.onExit" in last["name"]:
+            return row
+        late = (seconds(last.get("finishedAt")) or 0) >= self.deadline - 1
+        if late and row.reason == "timeout":
+            return RUN_TIMEOUT
+        return evolve(row, reason="run-timeout") if late and row.reason == "needs" else row
 
     def group(self, origin: str, node: Node, spot: Spot) -> Leaf:
         """A foreach, a nested workflow or a repeat as a whole: its parts say the rest."""
