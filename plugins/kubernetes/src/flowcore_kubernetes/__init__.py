@@ -1,8 +1,14 @@
 """What any flowcore backend on Kubernetes needs, and no more: it is a library of backends, not one itself.
 
-Modules, each with one idea: ``access`` and ``credentials`` (which cluster, who asks), ``transport`` and ``retrying``
-(one request; when it is sent again), ``client``, ``refusals`` (what the server's answers mean), ``roles``,
-``presence`` (whether a cluster has what is needed), ``causes`` (why a pod does not start), ``companions``, ``logs``.
+Each module has one idea:
+
+- ``options``, ``access``, ``credentials``: which cluster, and who asks
+- ``transport``, ``retrying``, ``client``: one request; when it is sent again; requests about objects
+- ``resources``, ``refusals``, ``errors``: kinds of objects; what the server's answers mean
+- ``roles``, ``presence``: permissions as Roles; whether a cluster has what a backend needs
+- ``causes``: why a pod does not start, or was lost
+- ``logs``, ``watching``: log lines, each once; objects as they change
+- ``companions``: config maps for text that is too long or too odd
 """
 
 from flowcore_kubernetes.access import Access, find_access
@@ -65,6 +71,7 @@ from flowcore_kubernetes.resources import (
 from flowcore_kubernetes.retrying import Retries
 from flowcore_kubernetes.roles import Permission, role, role_binding
 from flowcore_kubernetes.transport import Traffic
+from flowcore_kubernetes.watching import Change, wait_for, watch
 
 __all__ = [
     "CLAIMS",
@@ -83,6 +90,7 @@ __all__ = [
     "AlreadyExistsError",
     "ApiError",
     "Cause",
+    "Change",
     "Client",
     "Companions",
     "ConflictError",
@@ -124,6 +132,8 @@ __all__ = [
     "require_server",
     "role",
     "role_binding",
+    "wait_for",
+    "watch",
     "why_by_events",
     "why_lost",
     "why_waiting",
