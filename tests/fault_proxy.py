@@ -192,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
             fault, kind = None, ""
         if kind in ("duplicate", "reorder") and not watching:
             fault, kind = None, ""
-        if kind in ("half",) and watching:
+        if kind == "half" and watching:
             kind = "half-events"
         if fault is not None and kind in ("status", "reset", "stall", "expired"):
             self.note(kind, None)
@@ -212,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
             upstream.request(self.command, self.path, body or None, headers)
             answer = upstream.getresponse()
-            self.note(kind, answer.status)
+            self.note(fault.kind if fault is not None else "", answer.status)
             if answer.chunked and self.is_stream():
                 self.pass_stream(answer, kind)
                 return

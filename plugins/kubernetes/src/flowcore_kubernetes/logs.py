@@ -252,14 +252,14 @@ def take(data: bytes, position: Position, *, ended: bool, cut: bool, most: int =
         body = data[line.begin + part : line.end]
         while len(body) > LINE_BYTES and room > 0:
             size = _boundary(body, LINE_BYTES)
-            texts.append(Text(line.time / 1e9, body[:size].decode("utf-8", "replace")))
+            texts.append(Text(_epoch(line.time), body[:size].decode("utf-8", "replace")))
             room -= size + _OVERHEAD
             part += size
             body = body[size:]
         if len(body) > LINE_BYTES or not complete or room <= 0:
             break
         if body or not part:
-            texts.append(Text(line.time / 1e9, body.decode("utf-8", "replace")))
+            texts.append(Text(_epoch(line.time), body.decode("utf-8", "replace")))
             room -= len(body) + _OVERHEAD
         index, part = index + 1, 0
     everything = index == len(lines)
@@ -341,6 +341,11 @@ def _nanoseconds(prefix: re.Match[bytes]) -> int:
     seconds, fraction, zone = (group.decode() if group else "" for group in prefix.groups())
     moment = datetime.fromisoformat(f"{seconds}{'+00:00' if zone == 'Z' else zone}")
     return int(moment.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
+
+
+def _epoch(nanoseconds: int) -> float:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return seconds + rest / 1e9
 
 
 def _boundary(data: bytes, end: int) -> int:

@@ -147,6 +147,8 @@ def _lines(stream: Stream) -> Iterator[bytes]:
         yield from filter(None, lines)
         if len(rest) > _LONGEST:
             raise BrokenError("short", "an event of a watch has no end")
+    if rest:
+        raise BrokenError("short", "the last event of a watch is not whole")
 
 
 def _event(line: bytes) -> tuple[str, dict[str, Any]]:
