@@ -247,7 +247,7 @@ steps:
 steps:
   writes:
     script: |
-      echo '{"z": 1, "a": [true, null, 0.5, "x\\\\ny"]}' > "$FLOW_OUTPUTS/object"
+      printf '%s\\n' '{"z": 1, "a": [true, null, 0.5, "x\\ny"]}' > "$FLOW_OUTPUTS/object"
       echo 12345678901 > "$FLOW_OUTPUTS/number"
       echo true > "$FLOW_OUTPUTS/flag"
       echo 'x "y"' > "$FLOW_OUTPUTS/text"

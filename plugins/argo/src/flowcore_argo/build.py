@@ -180,9 +180,7 @@ class Builder:
 
     # More than one leaf
 
-    def nested(
-        self, action: Nested, scope: Scope, origin: str, step_text: str, fixed: bool
-    ) -> tuple[str, Inputs]:
+    def nested(self, action: Nested, scope: Scope, origin: str, step_text: str, fixed: bool) -> tuple[str, Inputs]:
         """A workflow as a template."""
         name = self.name(origin.replace("[*]", ""))
         inputs = Inputs()
@@ -243,9 +241,8 @@ class Builder:
         following: Object = {"name": "next", "template": name, "depends": before}
         if not step.repeat.delay:
             following["when"] = again
-        passed = {key: "{{inputs.parameters." + key + "}}" for key in inputs.arguments}
-        passed["iteration"] = tag(f"{count} + 1")
-        following["arguments"] = {"parameters": [{"name": key, "value": value} for key, value in passed.items()]}
+        passed = [each for each in _same(inputs) if each["name"] != "iteration"]
+        following["arguments"] = {"parameters": [{"name": "iteration", "value": tag(f"{count} + 1")}, *passed]}
         over = tag(f"!({until}) && {count} >= {step.repeat.max} ? sprig.fail({string_literal(LIMIT)}) : false")
         tasks += [following, {"name": "limit", "template": self.noop(), "depends": "run.Succeeded", "when": over}]
         template = self.keep(name, {"dag": {"failFast": False, "tasks": tasks}}, "repeat", origin, inputs)
@@ -378,7 +375,9 @@ class Builder:
                 inner = Frame(step.action.workflow.steps, step.action.workflow.outputs)
                 for ref in refs:
                     if required(inner, step.action.workflow.outputs[ref.name]):
-                        gate(f"has {ref.name}", {S}, f"{member(f'{path}.outputs.parameters', HAS + ref.name)} == 'true'")
+                        gate(
+                            f"has {ref.name}", {S}, f"{member(f'{path}.outputs.parameters', HAS + ref.name)} == 'true'"
+                        )
             elif need == "failed" and step.repeat is None:
                 code = (
                     f"{path}.status == 'Failed' ? (get({path}, 'exitCode') ?? '') != '64'"
@@ -522,7 +521,7 @@ def _give(task: Object, inputs: Inputs) -> None:
 
 
 def _same(inputs: Inputs) -> list[Object]:
-    return [{"name": name, "value": "{{inputs.parameters." + name + "}}"} for name in inputs.arguments]
+    return [{"name": name, "value": tag(member("inputs.parameters", name))} for name in inputs.arguments]
 
 
 def _ordered(task: Object) -> Object:

@@ -9,16 +9,30 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime, timezone
 from typing import Final
 
 from attrs import define, field
 
 from flowcore_argo.options import Options
-from flowcore_argo.places import CANCELLED, FAULTS, PENDING
+from flowcore_argo.places import CANCELLED, GIVEN_UP, PENDING, WOKEN
 from flowcore_argo.status import Pod, View, seconds
-from flowcore_kubernetes import PODS, Cause, Client, ConflictError, NotFoundError, Object, Resource, events_of, why_waiting
+from flowcore_argo.stored import ended_by_hand
+from flowcore_kubernetes import (
+    PODS,
+    Cause,
+    Client,
+    ConflictError,
+    NotFoundError,
+    Object,
+    Resource,
+    events_of,
+    why_waiting,
+)
 
 ENDED: Final = ("Succeeded", "Failed", "Error")
+_TO_SPEAK: Final = 15.0
+"""Seconds that Kubernetes has to say why a pod does not start."""
 
 
 @define
@@ -31,63 +45,85 @@ class Care:
     _gone: set[str] = field(factory=set)
     """Nodes whose pods were taken away by this process already, which saves asking again."""
 
-    def look_after(self, workflow: Object, view: View) -> None:
-        """Take away what is over its time."""
-        status = workflow.get("status") or {}
+    def look_after(self, workflow: Object, view: View) -> bool:
+        """Take away what is over its time.
+
+        Returns:
+            Whether processes of a cancelled run go on although its Workflow has ended.
+        """
+        over = (workflow.get("status") or {}).get("phase") in ENDED
         cancelled = (workflow["metadata"].get("annotations") or {}).get(CANCELLED)
+        if cancelled is not None:
+            return self._end(workflow, view, time.time() > json.loads(cancelled)[0] + self.options.grace, over)
+        if over:
+            return False
         now = time.time()
-        if cancelled is not None and now > float(cancelled) + self.options.grace:
-            self._kill(workflow, view)
-        if status.get("phase") in ENDED:
-            return
         for pod in view.pods:
             started = seconds(pod.node.get("startedAt"))
             if pod.node["phase"] != "Pending" or started is None or pod.node["id"] in self._gone:
                 continue
-            patience = _patience(pod, self.options)
-            if now > started + patience:
-                self._give_up(workflow, pod, patience)
+            if now > started + _patience(pod, self.options):
+                self._give_up(workflow, pod, now - started)
+        self._wake(workflow, view, now)
+        return False
 
-    def _kill(self, workflow: Object, view: View) -> None:
-        """Pods that still run although their grace is over."""
+    def _wake(self, workflow: Object, view: View, now: float) -> None:
+        """A run whose time is over while a step waits for its next attempt: Argo would see it only after the wait."""
+        limit, started = workflow["spec"].get("activeDeadlineSeconds"), seconds(workflow["status"].get("startedAt"))
+        if limit is None or started is None or now < started + float(limit) + 1:
+            return
+        notes = workflow["metadata"].get("annotations") or {}
+        if WOKEN in notes or not any(leaf.reason == "retrying" for leaf in view.leaves):
+            return
+        patch = {"metadata": {"annotations": {WOKEN: f"{now:.0f}"}}}
+        self.client.patch(self.workflows, workflow["metadata"]["name"], patch, workflow["metadata"]["namespace"])
+
+    def _end(self, workflow: Object, view: View, late: bool, over: bool) -> bool:
+        """The processes that a cancel has to end: those that are late are made to."""
         namespace = workflow["metadata"]["namespace"]
-        shutdown = workflow["spec"].get("shutdown")
-        late = [
-            pod
-            for pod in view.pods
-            if pod.node["id"] not in self._gone
-            and (shutdown == "Terminate" or pod.spot.kind != "on_exit")
-            and not _of_exit(workflow, pod)
-        ]
-        for pod in late:
-            if pod.ended and "shutdown with strategy" not in (pod.node.get("message") or ""):
+        alive = False
+        for pod in view.pods:
+            marked = "shutdown with strategy" in (pod.node.get("message") or "")
+            if not marked or pod.node.get("finishedAt") is not None or pod.node["id"] in self._gone:
+                continue
+            if not late and not over:
                 continue
             found = self.client.find(PODS, pod.name, namespace)
-            phase = (found or {}).get("status", {}).get("phase")
-            self._gone.add(pod.node["id"])
-            if phase in ("Running", "Pending"):
+            if (found or {}).get("status", {}).get("phase") not in ("Running", "Pending"):
+                self._gone.add(pod.node["id"])
+                continue
+            alive = True
+            if late:
                 self._delete(namespace, pod.name)
+        return alive and over
 
-    def _give_up(self, workflow: Object, pod: Pod, patience: float) -> None:
+    def _give_up(self, workflow: Object, pod: Pod, waited: float) -> None:
+        """End a pod that does not start. Argo would make it anew, so its node is ended first, with the cause."""
         namespace, name = workflow["metadata"]["namespace"], workflow["metadata"]["name"]
         found = self.client.find(PODS, pod.name, namespace)
         if found is None or found.get("status", {}).get("phase") != "Pending":
             return
-        cause = why_waiting(found, events_of(self.client, found)) or Cause("backend", "its pod did not start")
-        message = f"{cause.message} (given up after {patience:g} s)"
-        notes = json.loads((workflow["metadata"].get("annotations") or {}).get(FAULTS, "{}"))
-        notes[pod.node["id"]] = [cause.reason, message]
-        patch = {
-            "metadata": {
-                "resourceVersion": workflow["metadata"]["resourceVersion"],
-                "annotations": {FAULTS: json.dumps(notes)},
-            }
-        }
+        cause = why_waiting(found, events_of(self.client, found))
+        patience = _patience(pod, self.options)
+        if cause is None:
+            if waited < patience + _TO_SPEAK:
+                return  # Kubernetes may still say what is wrong
+            cause = Cause("backend", "its pod did not start")
+        said = GIVEN_UP + json.dumps([cause.reason, f"{cause.message} (given up after {patience:g} s)"])
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        end = {"phase": "Error", "message": said, "finishedAt": now, "taskResultSynced": True}
+        if not ended_by_hand(workflow, pod.node["id"], end):
+            return
+        patch = {"metadata": {"resourceVersion": workflow["metadata"]["resourceVersion"]}}
+        status = workflow["status"]
+        if status.get("compressedNodes"):
+            patch["status"] = {"compressedNodes": status["compressedNodes"]}
+        else:
+            patch["status"] = {"nodes": {pod.node["id"]: end}}
         try:
             self.client.patch(self.workflows, name, patch, namespace)
         except ConflictError:
             return  # something changed meanwhile: the next poll looks again
-        self._gone.add(pod.node["id"])
         self._delete(namespace, pod.name)
 
     def _delete(self, namespace: str, name: str) -> None:
@@ -95,12 +131,6 @@ class Care:
             self.client.delete(PODS, name, namespace, grace=1)
         except NotFoundError:
             pass
-
-
-def _of_exit(workflow: Object, pod: Pod) -> bool:
-    """Whether a pod is one of on_exit, which a cancel leaves alone."""
-    own = str(pod.node["name"])[len(workflow["metadata"]["name"]) :]
-    return own.startswith(".onExit") and workflow["spec"].get("shutdown") != "Terminate"
 
 
 def _patience(pod: Pod, options: Options) -> float:

@@ -23,7 +23,9 @@ from flowcore_argo.options import Options
 from flowcore_argo.places import ARTIFACTS, MANAGED, RUN
 from flowcore_kubernetes import PODS, Client, Object, owned, why_waiting
 
-_PACK: Final = 'cd "$1" && tar -cf - "$2" | tee /tmp/flowcore.tar | base64 && echo "end $(sha256sum </tmp/flowcore.tar)"'
+_PACK: Final = (
+    'cd "$1" && tar -cf - "$2" | tee /tmp/flowcore.tar | base64 && echo "end $(sha256sum </tmp/flowcore.tar)"'
+)
 _PATIENCE: Final = 300.0
 
 
@@ -90,7 +92,9 @@ def _unpack(text: bytes, name: str, output: str, target: str) -> str:
         archive = b""
     if not end or hashlib.sha256(archive).hexdigest().encode() != end.split()[0]:
         if b"No such file" in text or b"can't" in text:
-            raise RefusedError(f"artifact {output} is not there any more: {text.decode(errors='replace').strip()[-200:]}")
+            raise RefusedError(
+                f"artifact {output} is not there any more: {text.decode(errors='replace').strip()[-200:]}"
+            )
         raise RefusedError(
             f"artifact {output} did not come whole; it may be too large for the kubelet's log (10 MiB by default):"
             " read it in a step of its own"
@@ -124,5 +128,3 @@ def _extract(packed: tarfile.TarFile, folder: str) -> None:
         if not (member.isfile() or member.isdir()) or os.path.commonpath([root, place]) != root:
             raise tarfile.TarError(f"{member.name} is neither a file nor a folder inside")
     packed.extractall(folder)
-
-

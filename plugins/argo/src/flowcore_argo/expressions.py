@@ -116,9 +116,7 @@ def template_code(text: Text, scope: Scope) -> str:
     """The expression that gives a text with its expressions filled in."""
     if isinstance(text, str):
         return string_literal(text)
-    return " + ".join(
-        string_literal(part) if isinstance(part, str) else text_code(part, scope) for part in text.parts
-    )
+    return " + ".join(string_literal(part) if isinstance(part, str) else text_code(part, scope) for part in text.parts)
 
 
 def literal(value: Json) -> str:

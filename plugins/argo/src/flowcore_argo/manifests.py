@@ -25,6 +25,7 @@ _KEY: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_]*[A-Za-z0-9])?")
 
 def manifest_text(object: Mapping[str, Value], inputs: Inputs, scope: Scope) -> str:
     """The object's text, with references to the inputs that hold its values."""
+
     def write(value: Value, depth: int) -> str:
         blank = "  " * (depth + 1)
         if isinstance(value, dict):

@@ -48,9 +48,13 @@ from flowcore_argo.places import (
     SHIM,
     STEP,
 )
-from flowcore_argo.quoting import EMPTY, handed_over, static, string_literal, tag
+from flowcore_argo.quoting import EMPTY, handed_over, member, static, string_literal, tag
 
-INPUT: Final = NameRule(63, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", first="abcdefghijklmnopqrstuvwxyz")
+INPUT: Final = NameRule(
+    63, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", first="abcdefghijklmnopqrstuvwxyz"
+)
+RESERVED: Final = ("item", "retries")
+"""Names that Argo takes for its own variables wherever they stand in an expression."""
 FILES_VOLUME: Final = "flowcore-files"
 OUTPUTS_VOLUME: Final = "flowcore-outputs"
 ARTIFACTS_VOLUME: Final = "flowcore-artifacts"
@@ -85,7 +89,7 @@ class Inputs:
         """Have an argument; returns the input's name. The same argument gives the same input."""
         name = self._names.get(argument)
         if name is None:
-            name = mangle(wanted, INPUT)
+            name = mangle(f"{wanted}-value" if wanted in RESERVED else wanted, INPUT)
             while name in self.arguments:
                 name = mangle(f"{name} {argument}", INPUT)
             self._names[argument] = name
@@ -175,20 +179,17 @@ class PodMaker:
         command = self._command(step, place)
         if shim is not None and command:
             command = ["sh", self.files.add(SHIM, step_shim()), *shim, "--", *command]
-        head, rest = _split(command)
         container: Object = {"image": words.image(step.image or "")}
         if step.image_pull_policy is not None:
             container["imagePullPolicy"] = _PULL[step.image_pull_policy]
-        if head:
-            container["command"] = [words.text(word) for word in head]
-        if rest or (not command and isinstance(step.action, Container) and step.action.args):
-            container["args"] = [words.text(word) for word in (rest if command else step.action.args)]  # type: ignore[union-attr]
+        if command:
+            # All of it, and no args: long ones Argo would bring in a file, past the kubelet.
+            container["command"] = [words.text(word) for word in command]
+        elif isinstance(step.action, Container) and step.action.args:
+            container["args"] = [words.text(word) for word in step.action.args]
         if step.working_dir is not None:
             container["workingDir"] = static(step.working_dir)
-        own = [
-            {"name": name, **_env_value(value, words)}
-            for name, value in step.env.items()
-        ]
+        own = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()]
         attempt = tag("asInt(retries) + 1") if step.retry is not None and step.retry.limit else "1"
         env: list[Object] = [
             {"name": "FLOW_RUN", "value": RUN_NAME},
@@ -323,8 +324,7 @@ class PodMaker:
             "key": "{{workflow.namespace}}-" + "{{inputs.parameters." + name + "}}",
             "cache": {"configMap": {"name": f"flowcore-{place.name}"[:63].rstrip("-")}},
         }
-        if step.cache.max_age is not None:
-            cache["maxAge"] = f"{step.cache.max_age:g}s"
+        cache["maxAge"] = FOR_EVER if step.cache.max_age is None else f"{step.cache.max_age:g}s"
         return cache
 
 
@@ -370,7 +370,8 @@ class Words:
         else:
             argument = handed_over(text_code(expr, self.scope))
             self.values = True
-        return "{{inputs.parameters." + self.inputs.add(input_name(expr), argument) + "}}"
+        # As an expression: what Argo puts in the place of a plain reference is no JSON if it holds control characters.
+        return tag(member("inputs.parameters", self.inputs.add(input_name(expr), argument)))
 
 
 def input_name(expr: Expr) -> str:
@@ -407,6 +408,9 @@ RETRY_ONLY: Final = {
 """What each word of ``retry.only`` asks of the attempt before. An output that was not written is Argo's Error with exit
 code 0, a program that is not in the image its Failed."""
 
+FOR_EVER: Final = "876000h"
+"""Argo wants an age: a hundred years."""
+
 _PULL: Final = {"always": "Always", "if-missing": "IfNotPresent", "never": "Never"}
 
 
@@ -423,11 +427,6 @@ def placement(step: Step) -> Object:
 def volume_name(name: str) -> str:
     """The pod's name of a volume of the document."""
     return mangle(f"volume-{name}", DNS_LABEL)
-
-
-def _split(command: list[Text]) -> tuple[list[Text], list[Text]]:
-    """A command line as command and args: the program, then its words."""
-    return command[:1], command[1:]
 
 
 def _env_value(value: Any, words: Words) -> Object:

@@ -209,7 +209,9 @@ def _volumes(
         if name not in used:
             continue
         if volume.kind == "size":
-            claims.append({"metadata": {"name": volume_name(name)}, "spec": _claim(options, volume.value, "ReadWriteOnce")})
+            claims.append(
+                {"metadata": {"name": volume_name(name)}, "spec": _claim(options, volume.value, "ReadWriteOnce")}
+            )
         else:
             volumes.append({"name": volume_name(name), **_source(volume)})
     return volumes, claims

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import copy
-import gzip
 import json
 from typing import Any, Final
 
 from flowcore.plugin import Phase
-from flowcore_argo.places import CANCELLED, EARLIER, FAULTS
+from flowcore_argo.places import CANCELLED, EARLIER, WOKEN
 from flowcore_argo.status import View
-from flowcore_argo.stored import nodes_of
+from flowcore_argo.stored import nodes_of, pack
 from flowcore_kubernetes import Object
 
 GROUPS: Final = ("DAG", "Steps", "StepGroup", "TaskGroup")
@@ -39,8 +37,7 @@ def resumed(workflow: Object, view: View) -> tuple[Object, list[str]]:
     status: dict[str, Any] = changed["status"]
     left = {key: nodes[key] for key in nodes if key in kept}
     if status.pop("compressedNodes", None):
-        packed = gzip.compress(json.dumps(left, separators=(",", ":")).encode())
-        status["compressedNodes"] = base64.b64encode(packed).decode()
+        status["compressedNodes"] = pack(left)
         status.pop("nodes", None)
     else:
         status["nodes"] = left
@@ -54,7 +51,7 @@ def resumed(workflow: Object, view: View) -> tuple[Object, list[str]]:
         metadata.get("labels", {}).pop(label, None)
     notes = metadata.setdefault("annotations", {})
     notes.pop(CANCELLED, None)
-    notes.pop(FAULTS, None)
+    notes.pop(WOKEN, None)
     attempts = earlier_attempts(view)
     notes[EARLIER] = json.dumps(attempts)
     count_on(changed["spec"], attempts)
@@ -73,11 +70,7 @@ def _stays(node: dict[str, Any], run: str) -> bool:
 
 def earlier_attempts(view: View) -> dict[str, int]:
     """How many attempts the steps had that run again."""
-    return {
-        leaf.origin: leaf.attempts
-        for leaf in view.leaves
-        if leaf.attempts and leaf.phase is not Phase.SUCCEEDED
-    }
+    return {leaf.origin: leaf.attempts for leaf in view.leaves if leaf.attempts and leaf.phase is not Phase.SUCCEEDED}
 
 
 def count_on(spec: Object, attempts: dict[str, int]) -> None:
@@ -89,7 +82,10 @@ def count_on(spec: Object, attempts: dict[str, int]) -> None:
         pattern = "".join("[*]" if part.isdigit() else part for part in _parts(origin))
         most[pattern] = max(most.get(pattern, 0), count)
     for template in spec.get("templates") or ():
-        for each in (template, *((task.get("inline") or {}) for task in (template.get("dag") or {}).get("tasks") or ())):
+        for each in (
+            template,
+            *((task.get("inline") or {}) for task in (template.get("dag") or {}).get("tasks") or ()),
+        ):
             origin = ((each.get("metadata") or {}).get("annotations") or {}).get(STEP, "")
             count = most.get(origin)
             if count is None or "container" not in each:

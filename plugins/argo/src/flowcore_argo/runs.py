@@ -25,10 +25,10 @@ from flowcore.plugin import (
 from flowcore_argo.care import Care
 from flowcore_argo.logs import without_noise
 from flowcore_argo.options import Options
-from flowcore_argo.places import CANCELLED, DIGEST, EARLIER, FAULTS, GROUP, MANAGED, OUTLINE, RUN, VERSION, WORKFLOW
+from flowcore_argo.places import CANCELLED, DIGEST, EARLIER, GROUP, MANAGED, OUTLINE, RUN, VERSION, WORKFLOW
 from flowcore_argo.plan import Plan
 from flowcore_argo.render import unpacked_outline
-from flowcore_argo.status import Fault, View, seconds, view_of
+from flowcore_argo.status import Cancel, View, seconds, view_of
 from flowcore_argo.stored import nodes_of
 from flowcore_kubernetes import (
     CLAIMS,
@@ -135,9 +135,9 @@ class Runs:
         namespace, name = place_of(handle)
         seen = self._fetch(namespace, name)
         workflow, view = seen.workflow, seen.view
-        self.care.look_after(workflow, view)
+        alive = self.care.look_after(workflow, view)
         status = workflow.get("status") or {}
-        ended = status.get("phase") in ENDED
+        ended = status.get("phase") in ENDED and not alive
         lines: tuple[Any, ...] = ()
         more, whole = False, True
         if logs:
@@ -199,7 +199,7 @@ class Runs:
             if status.get("phase") in ENDED or shutdown == "Terminate" or (shutdown and not now):
                 self.care.look_after(workflow, _view(Plan(name, workflow["spec"]), workflow))
                 return
-            notes = {} if CANCELLED in _notes(workflow) else {CANCELLED: f"{time.time():.3f}"}
+            notes = {} if CANCELLED in _notes(workflow) else {CANCELLED: _cancel_note(workflow)}
             patch: Object = {
                 "metadata": {"resourceVersion": workflow["metadata"]["resourceVersion"], "annotations": notes},
                 "spec": {"shutdown": "Terminate" if now else "Stop", "suspend": None},
@@ -310,7 +310,6 @@ def _notes(workflow: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _view(plan: Plan, workflow: Object) -> View:
     notes = _notes(workflow)
-    faults = {node: Fault(*fault) for node, fault in json.loads(notes.get(FAULTS, "{}")).items()}
     earlier = json.loads(notes.get(EARLIER, "{}"))
 
     def cause(message: str) -> Any:
@@ -320,7 +319,24 @@ def _view(plan: Plan, workflow: Object) -> View:
     started = seconds((workflow.get("status") or {}).get("startedAt"))
     limit = workflow["spec"].get("activeDeadlineSeconds")
     deadline = None if started is None or limit is None else started + float(limit)
-    return view_of(plan, nodes_of(workflow), faults, earlier, cause, deadline)
+    over = (workflow.get("status") or {}).get("phase") in ENDED
+    return view_of(plan, nodes_of(workflow), earlier, cause, deadline, _cancel(notes), over)
+
+
+def _cancel_note(workflow: Object) -> str:
+    """What has to be known of a cancel later: our time, the last time in the Workflow, and what ended in that second."""
+    nodes = nodes_of(workflow)
+    times = [seconds(node.get(field)) or 0.0 for node in nodes for field in ("startedAt", "finishedAt")]
+    last = max(times, default=0.0)
+    ended = [node["id"] for node in nodes if seconds(node.get("finishedAt")) == last]
+    return json.dumps([round(time.time(), 3), last, ended])
+
+
+def _cancel(notes: Mapping[str, str]) -> Cancel | None:
+    if CANCELLED not in notes:
+        return None
+    _, last, ended = json.loads(notes[CANCELLED])
+    return Cancel(last, frozenset(ended))
 
 
 def _timed_out(workflow: Object, view: View) -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from flowcore.plugin import BAD_OUTPUT, Json, Leaf, Phase, Reason, Type, misfit
 from flowcore_argo.limits import OUTPUT_BYTES
-from flowcore_argo.places import ARTIFACT_NAMES, OUTPUTS
+from flowcore_argo.places import ARTIFACT_NAMES, GIVEN_UP, OUTPUTS
 from flowcore_argo.plan import Plan, Spot
 
 Node = Mapping[str, Any]
@@ -40,7 +40,14 @@ ENDS: Final[tuple[Row, ...]] = (
     Row("Omitted", "", "", P.SKIPPED, "needs"),
     Row("Failed|Error", "shutdown with strategy|[Ss]topped with strategy|Terminat", "", P.CANCELLED, "cancelled"),
     Row("Failed|Error", "exceeded its deadline|exceeded workflow deadline", "", P.CANCELLED, "run-timeout"),
-    Row("Failed|Error", "longer than the specified deadline|DeadlineExceeded", "", P.FAILED, "timeout", "its time is over"),
+    Row(
+        "Failed|Error",
+        "longer than the specified deadline|DeadlineExceeded",
+        "",
+        P.FAILED,
+        "timeout",
+        "its time is over",
+    ),
     Row("Failed|Error", "OOMKilled", "", P.FAILED, "out-of-memory", "it was killed: out of memory"),
     Row("Failed", "failed to find name in PATH", "", P.ERROR, "command", "the command is not in the image"),
     Row("Failed", "no such file or directory|permission denied|exec format error", "64", P.ERROR, "command"),
@@ -60,15 +67,22 @@ ENDS: Final[tuple[Row, ...]] = (
 that was not written an Error after exit code 0."""
 
 
+_SHUTDOWN: Final = re.compile("shutdown with strategy")
+CANCELLED: Final = Row("", "", "", P.CANCELLED, "cancelled", "the run was cancelled")
 RUN_TIMEOUT: Final = Row("", "", "", P.CANCELLED, "run-timeout", "the run's time is over")
 
 
 @frozen
-class Fault:
-    """Why a pod that could not start was taken away, as poll wrote it down."""
+class Cancel:
+    """When a cancel was accepted, by the run's own clock: the last time in the Workflow, and what had ended by then."""
 
-    reason: Reason
-    message: str
+    time: float
+    ended: frozenset[str] = frozenset()
+
+    def before(self, node: Node) -> bool:
+        """Whether a node had ended before."""
+        finished = seconds(node.get("finishedAt"))
+        return finished is not None and (finished < self.time or node["id"] in self.ended)
 
 
 @frozen
@@ -80,7 +94,6 @@ class View:
 
     leaves: tuple[Leaf, ...] = ()
     pods: tuple[Pod, ...] = ()
-    waiting: tuple[Pod, ...] = ()
 
 
 @frozen
@@ -114,18 +127,20 @@ def seconds(text: str | None) -> float | None:
 def view_of(
     plan: Plan,
     nodes: Iterable[Node],
-    faults: Mapping[str, Fault],
     earlier: Mapping[str, int],
     cause: Callable[[str], tuple[Reason, str] | None],
     deadline: float | None = None,
+    cancel: Cancel | None = None,
+    over: bool = False,
 ) -> View:
     """The leaves of a Workflow, of all its nodes.
 
     Args:
-        faults: why pods were taken away, by node.
         earlier: attempts before a resume, by step.
         cause: what keeps a pod from starting, by the message of its node.
         deadline: when the time of the whole run is over.
+        cancel: when it was cancelled.
+        over: whether the Workflow has ended.
     """
     leaves: dict[str, dict[int, _Parts]] = {}
     groups: dict[str, tuple[Node, Spot]] = {}
@@ -151,7 +166,7 @@ def view_of(
             parts.spot = parts.spot or spot
     made: list[Leaf] = []
     pods: list[Pod] = []
-    reader = _Reader(plan, faults, earlier, cause, deadline)
+    reader = _Reader(plan, earlier, cause, deadline, cancel, over)
     for origin, iterations in leaves.items():
         for number in sorted(iterations):
             pods += reader.pods(origin, iterations[number])
@@ -160,7 +175,9 @@ def view_of(
         if last:
             group = groups.pop(origin, None)
             first = reader.leaf(origin, iterations[min(iterations)])
-            leaf = _repeated(evolve(leaf, iteration=last, started=first.started), group and group[0], limits.get(origin))
+            leaf = _repeated(
+                evolve(leaf, iteration=last, started=first.started), group and group[0], limits.get(origin)
+            )
         made.append(leaf)
     for origin, (node, spot) in groups.items():
         if origin not in leaves:
@@ -194,10 +211,17 @@ def _repeated(leaf: Leaf, group: Node | None, limit: Node | None) -> Leaf:
 @frozen
 class _Reader:
     plan: Plan
-    faults: Mapping[str, Fault]
     earlier: Mapping[str, int]
     cause: Callable[[str], tuple[Reason, str] | None]
     deadline: float | None
+    cancel: Cancel | None
+    over: bool
+
+    def ended(self, node: Node) -> bool:
+        """Whether a node has ended. After a cancel Argo says so before its process has."""
+        if node["phase"] in ("Pending", "Running", ""):
+            return False
+        return self.over or node.get("finishedAt") is not None or not _SHUTDOWN.search(node.get("message") or "")
 
     def pods(self, origin: str, parts: _Parts) -> list[Pod]:
         assert parts.spot is not None
@@ -211,11 +235,11 @@ class _Reader:
                 pod_name(self.plan.name, node),
                 origin,
                 before + number + 1,
-                node["phase"] not in ("Pending", "Running"),
+                self.ended(node),
                 parts.spot,
             )
             for number, node in sorted(nodes.items())
-            if node.get("type") == "Pod" and not _hit(node)
+            if node.get("type") == "Pod" and not _hit(node) and not self._too_late(node)
         ]
 
     def leaf(self, origin: str, parts: _Parts) -> Leaf:
@@ -230,11 +254,13 @@ class _Reader:
         count = before + (len(attempts) if attempts else 1 if node.get("type") == "Pod" else 0)
         phase = node["phase"]
         started = seconds((attempts[0] if attempts else node).get("startedAt"))
-        if phase in ("Pending", "Running", ""):
+        if not self.ended(node) or not self.ended(last):
+            if phase not in ("Pending", "Running", ""):
+                return Leaf(origin, P.RUNNING, attempts=count, started=started)
             return self._going(origin, node, last, attempts, count, started)
         row, exit_code = self._end(node, last)
         row = self._in_time(row, last)
-        if row.phase in (P.SKIPPED,):
+        if row.phase is P.SKIPPED or (row.phase is P.CANCELLED and count == before):
             return Leaf(origin, row.phase, row.reason, _message(row, node, last, exit_code))
         if _hit(node):
             return Leaf(
@@ -251,9 +277,10 @@ class _Reader:
             finished=seconds(last.get("finishedAt") or node.get("finishedAt")),
             exit_code=_exit_code(row, exit_code),
         )
-        fault = self.faults.get(last["id"])
-        if fault is not None and row.phase in (P.ERROR, P.FAILED):
-            return evolve(leaf, phase=P.ERROR, reason=fault.reason, message=fault.message, exit_code=None)
+        given_up = str(last.get("message") or "")
+        if given_up.startswith(GIVEN_UP) and row.phase is P.ERROR:
+            reason, message = json.loads(given_up[len(GIVEN_UP) :])
+            return evolve(leaf, reason=reason, message=message)
         if row.phase is not P.SUCCEEDED:
             return leaf
         outputs = self._outputs(last if last.get("outputs") else node, spot)
@@ -287,12 +314,32 @@ class _Reader:
             return _row(node["phase"], own, ""), ""
         if node is not last and node["phase"] == "Succeeded":
             return _row("Succeeded", "", exit_code), exit_code
-        return _row(last["phase"] if last is not node else node["phase"], last.get("message") or own, exit_code), exit_code
+        return _row(
+            last["phase"] if last is not node else node["phase"], last.get("message") or own, exit_code
+        ), exit_code
+
+    def _too_late(self, node: Node) -> bool:
+        """Whether a pod was made only when the run's time was over already: it never came to run."""
+        if self.deadline is None or self.of_exit(node):
+            return False
+        late = (seconds(node.get("startedAt")) or 0) >= self.deadline - 1
+        return late and "exceeded its deadline" in (node.get("message") or "")
+
+    def of_exit(self, node: Node) -> bool:
+        """Whether a node is one of on_exit's."""
+        return str(node["name"]).startswith(f"{self.plan.name}.onExit")
 
     def _in_time(self, row: Row, last: Node) -> Row:
-        """What ended when the whole run's time was over ended for that: its pods have that deadline, too."""
-        if self.deadline is None or f"{self.plan.name}.onExit" in last["name"]:
+        """What ended after a cancel is cancelled, and what ended when the run's time was over ended for that: its pods
+        have that deadline, too."""
+        if self.of_exit(last):
             return row
+        if self.cancel is not None and not self.cancel.before(last) and row.reason != "cached":
+            return CANCELLED
+        if self.deadline is None:
+            return row
+        if self._too_late(last):
+            return Row("", "", "", P.SKIPPED, "run-timeout", "the run's time was over")
         late = (seconds(last.get("finishedAt")) or 0) >= self.deadline - 1
         if late and row.reason == "timeout":
             return RUN_TIMEOUT
@@ -305,16 +352,22 @@ class _Reader:
         items = _items(node, spot, self.plan)
         if phase in ("Pending", "Running", ""):
             return Leaf(origin, P.RUNNING, started=started, items=items)
-        row = _row(phase, node.get("message") or "", "")
+        row = self._in_time(_row(phase, node.get("message") or "", ""), node)
         finished = seconds(node.get("finishedAt"))
-        if row.phase is P.SKIPPED:
+        if row.phase is P.SKIPPED or node.get("type") == "Skipped":
             return Leaf(origin, row.phase, row.reason, _plain(node.get("message")))
         if row.phase is P.SUCCEEDED:
             outputs = self._outputs(node, spot) if spot.kind == "nested" and not spot.group else {}
             shown = {name: value for name, value in outputs.items() if not isinstance(value, _Bad)}
             return Leaf(origin, row.phase, started=started, finished=finished, outputs=shown, items=items)
         return Leaf(
-            origin, row.phase, row.reason, _message(row, node, node, ""), started=started, finished=finished, items=items
+            origin,
+            row.phase,
+            row.reason,
+            _message(row, node, node, ""),
+            started=started,
+            finished=finished,
+            items=items,
         )
 
     def _outputs(self, node: Node, spot: Spot) -> dict[str, Any]:
@@ -448,4 +501,4 @@ def fnv(text: str) -> int:
     return value
 
 
-__all__ = ["ENDS", "Factory", "Fault", "Node", "Pod", "View", "fnv", "pod_name", "read_type", "seconds", "view_of"]
+__all__ = ["ENDS", "Node", "Pod", "View", "fnv", "pod_name", "read_type", "seconds", "view_of"]
