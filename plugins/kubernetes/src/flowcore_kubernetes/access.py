@@ -184,7 +184,7 @@ def _of_config(config: _Config, options: KubernetesOptions, environ: Mapping[str
     name = options.context or config.current
     if not name:
         raise UsageError(
-            f"{config.source} has no current context; {_choose(config.contexts, 'name one with the option context')}"
+            f"{config.source} has no current context; {_choose(config.contexts, 'set the option context')}"
         )
     context = config.contexts.get(name)
     if context is None:

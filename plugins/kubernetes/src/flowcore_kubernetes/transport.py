@@ -269,7 +269,11 @@ def _pool(access: Access, certificate: Certificate | None) -> urllib3.PoolManage
         settings["ssl_context"] = _context(access, certificate)
         if access.server_name:
             settings["server_hostname"] = access.server_name
-            settings["assert_hostname"] = False if access.insecure else access.server_name
+        if access.insecure:
+            import warnings
+
+            # The kubeconfig asks for it, so nobody needs to be warned at every request.
+            warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)
     if not access.proxy:
         return urllib3.PoolManager(**settings)
     if access.proxy.startswith("socks"):
