@@ -16,7 +16,7 @@ from flowcore.testing.suite import Texts
 
 class TestScenarios(BackendSuite):
     backend: ClassVar[str] = "argo"
-    options: ClassVar[Mapping[str, Json]] = {"kubeconfig": str(KUBECONFIG)}
+    options: ClassVar[Mapping[str, Json]] = {"kubeconfig": str(KUBECONFIG), "start_allowance": 30}
     concurrency: ClassVar[int] = 16
     deadline: ClassVar[float] = 240.0
     interval: ClassVar[float] = 0.7

@@ -11,7 +11,7 @@ templates. Where they do not, a task that makes no pod is added:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from attrs import define, evolve, field
@@ -33,6 +33,7 @@ from flowcore.plugin import (
 )
 from flowcore_argo.expressions import Code, Scope, code_of, value_code
 from flowcore_argo.frames import E, F, Frame, K, O, S, default_of, gathered, output_type, reads, stored, value_type
+from flowcore_argo.parts import Part
 from flowcore_argo.places import EMPTY_LIST, FINISH, KIND, NOOP, STEP
 from flowcore_argo.pods import Inputs, Object, Place, PodMaker
 from flowcore_argo.quoting import json_literal, member, packed, string_literal, tag, unpacked
@@ -85,7 +86,7 @@ class Builder:
             tasks += self.tasks(frame, step)
         dag: Object = {"failFast": False, "tasks": tasks}
         if needs_finish(frame):
-            tasks.append({"name": FINISH, "template": self.noop(), "depends": finish(frame)})
+            tasks.append({"name": FINISH, "template": self.noop(), "depends": finish(frame, frame.steps)})
             dag["target"] = FINISH
         return self.keep(name, {"dag": dag}, kind, origin, inputs)
 
@@ -171,7 +172,7 @@ class Builder:
         return name, inputs
 
     def reads_artifacts(self, frame: Frame, step: Step) -> bool:
-        """Whether a step may be given the place of an artifact: by a reference, or by what a nested workflow hands on."""
+        """Whether a step may be given an artifact's place: by a reference, or by what a nested workflow hands on."""
         if not self.pods.artifacts:
             return False
         return any(
@@ -338,6 +339,10 @@ class Builder:
 
     def need(self, frame: Frame, name: str, other: str, need: Need, gates: list[Object]) -> str:
         """A need in the words of ``depends``; gates that it takes are appended."""
+        if isinstance(frame, Part) and other not in frame.own:
+            owner = frame.owners[other]
+            term = self.need(owner, name, other, need, owner.extra)
+            return f"{frame.stands_for(other, term, self.noop())}.Succeeded"
         step, task = frame.steps[other], frame.names.name(other)
         path = member("tasks", task)
         allowed = set(ALLOWED[need])
@@ -400,10 +405,11 @@ def needs_finish(frame: Frame) -> bool:
     return any(asked & {"failed", "finished"} for asked in frame.asked.values())
 
 
-def finish(frame: Frame) -> str:
+def finish(frame: Frame, names: Iterable[str]) -> str:
     """What the dag's end depends on: no step failed but those that may."""
     terms = []
-    for name, step in frame.steps.items():
+    for name in names:
+        step = frame.steps[name]
         allowed = {S, K, O, F, E} if step.continue_on_failure else {S, K, O}
         terms.append(_term(frame.names.name(name), allowed))
     return " && ".join(terms)

@@ -69,7 +69,10 @@ class Care:
 
     def _wake(self, workflow: Object, view: View, now: float) -> None:
         """A run whose time is over while a step waits for its next attempt: Argo would see it only after the wait."""
-        limit, started = workflow["spec"].get("activeDeadlineSeconds"), seconds(workflow["status"].get("startedAt"))
+        limit, started = (
+            workflow["spec"].get("activeDeadlineSeconds"),
+            seconds((workflow.get("status") or {}).get("startedAt")),
+        )
         if limit is None or started is None or now < started + float(limit) + 1:
             return
         notes = workflow["metadata"].get("annotations") or {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import cast
 
 from attrs import frozen
 
@@ -99,7 +100,8 @@ def code_of(value: Value, scope: Scope) -> Code:
         return Code(f"toJson({_value(value, scope)})", Type(kind))  # type: ignore[arg-type]
     if isinstance(value, str):
         return Code(string_literal(value))
-    return Code(string_literal(json.dumps(value, ensure_ascii=False, separators=(",", ":"))), kind_of_json(value))
+    plain = cast(Json, value)
+    return Code(string_literal(json.dumps(plain, ensure_ascii=False, separators=(",", ":"))), kind_of_json(plain))
 
 
 def alone_code(expr: Expr, scope: Scope) -> Code:

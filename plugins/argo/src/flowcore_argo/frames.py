@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from attrs import define, field
 
@@ -66,6 +66,8 @@ class Frame:
     """The value outputs of each foreach that others read."""
 
     def __attrs_post_init__(self) -> None:
+        if self.needs:
+            return  # a part of a scope: all is known
         for name, step in self.steps.items():
             self.names.name(name)
             self.needs[name] = effective_needs(step)
@@ -77,9 +79,9 @@ class Frame:
             self._note(ref)
 
     def _note(self, ref: Ref) -> None:
-        if ref.kind == "output" and ref.step in self.steps and not ref.path:
-            if self.steps[ref.step].foreach is not MISSING:
-                self.lists.setdefault(ref.step, {})[ref.name] = None
+        step = self.steps.get(ref.step) if ref.kind == "output" and not ref.path else None
+        if step is not None and step.foreach is not MISSING:
+            self.lists.setdefault(ref.step, {})[ref.name] = None
 
     def origin(self, name: str) -> str:
         """The document's name of a step."""
@@ -232,6 +234,3 @@ def reads(step: Step) -> Iterator[Ref]:
         values.append(step.foreach)
     for value in values:
         yield from references(value)
-
-
-RUNTIME: Final = ("output", "param", "item", "iteration")

@@ -24,7 +24,6 @@ from flowcore.plugin import (
     Script,
     SecretKey,
     Step,
-    Template,
     Text,
     Type,
     function_arguments,
@@ -34,7 +33,7 @@ from flowcore.plugin import (
     step_words,
     unparse,
 )
-from flowcore_argo.expressions import Code, Scope, alone_code, template_code, text_code
+from flowcore_argo.expressions import Scope, alone_code, template_code, text_code
 from flowcore_argo.limits import OUTPUT_BYTES
 from flowcore_argo.options import Options
 from flowcore_argo.places import (

@@ -1,4 +1,4 @@
-"""A lowered workflow as a Workflow of Argo, with the objects that accompany it. Pure: the same input, the same bytes."""
+"""A lowered workflow as a Workflow of Argo, with the objects that accompany it. Pure: same input, same bytes."""
 
 from __future__ import annotations
 
@@ -6,38 +6,30 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
-
-from attrs import evolve
+from collections.abc import Iterator
+from typing import Final
 
 from flowcore.plugin import (
-    MISSING,
-    DNS_LABEL_1035,
     Literal,
-    Names,
     Nested,
     RefusedError,
     Rendered,
     Step,
     Volume,
     Workflow,
-    mangle,
     write_yaml,
 )
-from flowcore_kubernetes import config_maps
-
 from flowcore_argo.build import Builder
 from flowcore_argo.expressions import value_code
 from flowcore_argo.frames import Frame
-from flowcore_argo.limits import OBJECT_BYTES, TASKS
+from flowcore_argo.limits import OBJECT_BYTES, TEMPLATES
 from flowcore_argo.options import Options
+from flowcore_argo.parts import in_parts, too_many
 from flowcore_argo.places import (
     GROUP,
     MANAGED,
     OUTLINE,
     RUN_NAME,
-    STEP,
     VERSION,
     WORKFLOW,
 )
@@ -47,11 +39,11 @@ from flowcore_argo.pods import (
     ITEMS_VOLUME,
     OUTPUTS_VOLUME,
     Files,
-    Inputs,
     Object,
     PodMaker,
     volume_name,
 )
+from flowcore_kubernetes import config_maps
 
 MAIN: Final = "main"
 EXIT: Final = "on-exit"
@@ -73,7 +65,10 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
     builder = Builder(PodMaker(options, files, workflow.name, artifacts))
     builder.templates[MAIN] = {}
     frame = Frame(workflow.steps)
-    builder.dag(frame, MAIN)
+    if too_many(frame):
+        in_parts(builder, frame, MAIN)
+    else:
+        builder.dag(frame, MAIN)
     if workflow.on_exit:
         on_exit(builder, workflow)
     spec: Object = {"entrypoint": MAIN}
@@ -87,8 +82,7 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
         spec["volumeClaimTemplates"] = claims
         spec["volumeClaimGC"] = {"strategy": "OnWorkflowCompletion"}
     parallelism(spec, builder.templates[MAIN], workflow)
-    spec["templates"] = list(builder.templates.values())
-    own = workflow.backends.get(backend, {})
+    spec["templates"] = inlined(list(builder.templates.values()))
     object: Object = {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "Workflow",
@@ -98,9 +92,32 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
         },
         "spec": spec,
     }
-    del own
     companions = [*config_maps(FILES_MAP, files.texts).objects, *_claims(options, artifacts)]
     return _rendered(workflow, backend, [object, *companions])
+
+
+def inlined(templates: list[Object]) -> list[Object]:
+    """The templates, in the tasks that call them where one Workflow may not have as many."""
+    if len(templates) <= TEMPLATES:
+        return templates
+    pods = {template["name"]: template for template in templates if "container" in template or "resource" in template}
+    kept = []
+    for template in templates:
+        if template["name"] in pods:
+            continue
+        for task in (template.get("dag") or {}).get("tasks") or ():
+            body = pods.get(task.get("template", ""))
+            if body is not None:
+                del task["template"]
+                task["inline"] = {key: value for key, value in body.items() if key != "name"}
+        kept.append(template)
+    called = {call["template"] for template in kept for group in template.get("steps") or () for call in group}
+    kept += [pod for name, pod in pods.items() if name in called]
+    if len(kept) > TEMPLATES:
+        raise RefusedError(
+            f"the workflow has {len(kept)} nested workflows, loops and repeats, and Argo takes {TEMPLATES} templates"
+        )
+    return kept
 
 
 def _rendered(workflow: Workflow, backend: str, objects: list[Object]) -> Rendered:
@@ -198,8 +215,8 @@ def _volumes(
     if files.texts:
         names = (each["metadata"]["name"] for each in config_maps(FILES_MAP, files.texts).objects)
         maps = [{"configMap": {"name": f"{RUN_NAME}-{name}"}} for name in names]
-        volume = maps[0] if len(maps) == 1 else {"projected": {"sources": maps}}
-        volumes.append({"name": FILES_VOLUME, **volume})
+        source: Object = {"projected": {"sources": maps}} if len(maps) > 1 else dict(maps[0])
+        volumes.append({"name": FILES_VOLUME, **source})
     if artifacts:
         volumes.append({"name": ARTIFACTS_VOLUME, "persistentVolumeClaim": {"claimName": f"{RUN_NAME}-artifacts"}})
         volumes.append({"name": ITEMS_VOLUME, "emptyDir": {}})
@@ -218,13 +235,14 @@ def _volumes(
 
 
 def _source(volume: Volume) -> Object:
-    return {
+    sources: dict[str, Object] = {
         "claim": {"persistentVolumeClaim": {"claimName": volume.value}},
         "host_path": {"hostPath": {"path": volume.value}},
         "secret": {"secret": {"secretName": volume.value}},
         "config_map": {"configMap": {"name": volume.value}},
         "empty": {"emptyDir": {}},
-    }[volume.kind]
+    }
+    return sources[volume.kind]
 
 
 def _claim(options: Options, size: str, access: str) -> Object:

@@ -86,14 +86,14 @@ def count_on(spec: Object, attempts: dict[str, int]) -> None:
             template,
             *((task.get("inline") or {}) for task in (template.get("dag") or {}).get("tasks") or ()),
         ):
-            origin = ((each.get("metadata") or {}).get("annotations") or {}).get(STEP, "")
-            count = most.get(origin)
-            if count is None or "container" not in each:
+            own = ((each.get("metadata") or {}).get("annotations") or {}).get(STEP, "")
+            if own not in most or "container" not in each:
                 continue
+            following = most[own] + 1
             for entry in each["container"].get("env") or ():
                 if entry["name"] == "FLOW_ATTEMPT":
                     dynamic = "retries" in entry["value"]
-                    entry["value"] = f"{{{{=asInt(retries) + {count + 1}}}}}" if dynamic else str(count + 1)
+                    entry["value"] = f"{{{{=asInt(retries) + {following}}}}}" if dynamic else str(following)
 
 
 def _parts(origin: str) -> list[str]:

@@ -324,7 +324,7 @@ def _view(plan: Plan, workflow: Object) -> View:
 
 
 def _cancel_note(workflow: Object) -> str:
-    """What has to be known of a cancel later: our time, the last time in the Workflow, and what ended in that second."""
+    """What has to be known of a cancel later: our time, the last one in the Workflow, what ended in that second."""
     nodes = nodes_of(workflow)
     times = [seconds(node.get(field)) or 0.0 for node in nodes for field in ("startedAt", "finishedAt")]
     last = max(times, default=0.0)

@@ -147,7 +147,7 @@ def view_of(
     limits: dict[str, Node] = {}
     for node in nodes:
         spot = plan.spot(node["name"])
-        if spot is None or (node.get("nodeFlag") or {}).get("hooked") and spot.kind == "on_exit":
+        if spot is None or ((node.get("nodeFlag") or {}).get("hooked") and spot.kind == "on_exit"):
             continue
         if spot.helper == "limit" and node["phase"] == "Error":
             limits[_repeat_of(plan, node["name"])] = node
@@ -226,7 +226,7 @@ class _Reader:
     def pods(self, origin: str, parts: _Parts) -> list[Pod]:
         assert parts.spot is not None
         before = self.earlier.get(origin, 0)
-        nodes = {number: node for number, node in parts.attempts.items()}
+        nodes = dict(parts.attempts)
         if not nodes and parts.main is not None and parts.main.get("type") == "Pod":
             nodes = {0: parts.main}
         return [
