@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
-from flowcore_argo.places import KIND, STEP
+from flowcore_argo.places import KIND, PATTERN, STEP
 
 _PART: Final = re.compile(r"\.([A-Za-z0-9-]+)|\((\d+)(?::[^()]*)?\)|\[(\d+)\]")
 
@@ -139,7 +139,8 @@ def _kind(template: Mapping[str, Any]) -> str:
 
 
 def _spot(way: _Way) -> Spot:
-    pattern = _notes(way.template).get(STEP, "")
+    notes = _notes(way.template)
+    pattern = notes.get(PATTERN) or notes.get(STEP, "")
     kind = _kind(way.template)
     origin = pattern
     for number in way.numbers:

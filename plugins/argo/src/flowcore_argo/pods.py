@@ -42,6 +42,7 @@ from flowcore_argo.places import (
     FILES,
     ITEMS,
     OUTPUTS,
+    PATTERN,
     PENDING,
     RUN_NAME,
     SHIM,
@@ -63,6 +64,21 @@ PLAIN_TYPES: Final = ("integer", "number", "boolean")
 """Types whose text holds nothing that anybody would expand."""
 
 Object = dict[str, Any]
+
+
+DEFAULTS: Final[Object] = {
+    "container": {
+        "env": [
+            {"name": EMPTY, "value": ""},
+            {"name": "FLOW_RUN", "value": RUN_NAME},
+            {"name": "FLOW_STEP", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{STEP}']"}}},
+            {"name": "FLOW_ATTEMPT", "value": "1"},
+            {"name": "FLOW_OUTPUTS", "value": OUTPUTS},
+        ],
+        "volumeMounts": [{"name": OUTPUTS_VOLUME, "mountPath": OUTPUTS}],
+    }
+}
+"""What every container has; its own env and mounts come behind these, or take their place."""
 
 
 @define
@@ -162,7 +178,7 @@ class PodMaker:
         return {key: value for key, value in template.items() if value not in ({}, [])}, inputs
 
     def _metadata(self, step: Step, place: Place) -> Object:
-        notes = {STEP: place.origin, **step.annotations}
+        notes = {STEP: place.step, **({PATTERN: place.origin} if place.argument else {}), **step.annotations}
         artifacts = [name for name, output in step.outputs.items() if output.artifact]
         if artifacts:
             notes[ARTIFACT_NAMES] = " ".join(artifacts)
@@ -188,18 +204,11 @@ class PodMaker:
             container["args"] = [words.text(word) for word in step.action.args]
         if step.working_dir is not None:
             container["workingDir"] = static(step.working_dir)
-        own = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()]
-        attempt = tag("asInt(retries) + 1") if step.retry is not None and step.retry.limit else "1"
-        env: list[Object] = [
-            {"name": "FLOW_RUN", "value": RUN_NAME},
-            {"name": "FLOW_STEP", "value": place.step},
-            {"name": "FLOW_ATTEMPT", "value": attempt},
-            {"name": "FLOW_OUTPUTS", "value": OUTPUTS},
-            *own,
-        ]
-        if words.broken or any(f"$({EMPTY})" in str(entry.get("value", "")) for entry in env) or words.values:
-            env.insert(0, {"name": EMPTY, "value": ""})
-        container["env"] = env
+        env = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()]
+        if step.retry is not None and step.retry.limit:
+            env.insert(0, {"name": "FLOW_ATTEMPT", "value": tag("asInt(retries) + 1")})
+        if env:
+            container["env"] = env
         if step.env_from:
             kinds = {"secret": "secretRef", "config_map": "configMapRef"}
             container["envFrom"] = [{kinds[entry.kind]: {"name": entry.name}} for entry in step.env_from]
@@ -210,7 +219,9 @@ class PodMaker:
             user, _, group = step.user.partition(":")
             container["securityContext"] = {"runAsUser": int(user), **({"runAsGroup": int(group)} if group else {})}
         body: Object = {}
-        container["volumeMounts"] = self._mounts(step, place, body, any(FILES in str(word) for word in command))
+        mounts = self._mounts(step, place, body, any(FILES in str(word) for word in command))
+        if mounts:
+            container["volumeMounts"] = mounts
         body["container"] = container
         return body
 
@@ -249,8 +260,6 @@ class PodMaker:
         if any(output.artifact for output in step.outputs.values()):
             mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": OUTPUTS, "subPath": place.step})
             body["initContainers"] = [self._open_folder(mounts[0])]
-        else:
-            mounts.append({"name": OUTPUTS_VOLUME, "mountPath": OUTPUTS})
         if files:
             mounts.append({"name": FILES_VOLUME, "mountPath": FILES, "readOnly": True})
         if place.reads_artifacts:
@@ -333,24 +342,17 @@ class Words:
 
     inputs: Inputs
     scope: Scope
-    broken: bool = False
-    """Whether a brace was broken apart."""
-    values: bool = False
-    """Whether a value is in them that may hold one."""
 
     def text(self, text: Text) -> str:
         """Text as the kubelet has to find it."""
         if isinstance(text, str):
-            written = static(text)
-        else:
-            parts = list(text.parts)
-            pieces = []
-            for index, part in enumerate(parts):
-                follows = index + 1 < len(parts) and not isinstance(parts[index + 1], str)
-                pieces.append(static(part, follows) if isinstance(part, str) else self.value(part))
-            written = "".join(pieces)
-        self.broken = self.broken or f"$({EMPTY})" in written
-        return written
+            return static(text)
+        parts = list(text.parts)
+        pieces = []
+        for index, part in enumerate(parts):
+            follows = index + 1 < len(parts) and not isinstance(parts[index + 1], str)
+            pieces.append(static(part, follows) if isinstance(part, str) else self.value(part))
+        return "".join(pieces)
 
     def image(self, text: Text) -> str:
         """An image's name, which the kubelet does not expand: no brace of a value can come through."""
@@ -368,7 +370,6 @@ class Words:
             argument = tag(code.text)
         else:
             argument = handed_over(text_code(expr, self.scope))
-            self.values = True
         # As an expression: what Argo puts in the place of a plain reference is no JSON if it holds control characters.
         return tag(member("inputs.parameters", self.inputs.add(input_name(expr), argument)))
 

@@ -35,6 +35,7 @@ from flowcore_argo.places import (
 )
 from flowcore_argo.pods import (
     ARTIFACTS_VOLUME,
+    DEFAULTS,
     FILES_VOLUME,
     ITEMS_VOLUME,
     OUTPUTS_VOLUME,
@@ -81,6 +82,7 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
     if claims:
         spec["volumeClaimTemplates"] = claims
         spec["volumeClaimGC"] = {"strategy": "OnWorkflowCompletion"}
+    spec["templateDefaults"] = DEFAULTS
     parallelism(spec, builder.templates[MAIN], workflow)
     spec["templates"] = inlined(list(builder.templates.values()))
     object: Object = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any, Final
 
 from flowcore.plugin import Phase
-from flowcore_argo.places import CANCELLED, EARLIER, WOKEN
+from flowcore_argo.places import CANCELLED, EARLIER, PATTERN, STEP, WOKEN
 from flowcore_argo.status import View
 from flowcore_argo.stored import nodes_of, pack
 from flowcore_kubernetes import Object
@@ -75,8 +76,6 @@ def earlier_attempts(view: View) -> dict[str, int]:
 
 def count_on(spec: Object, attempts: dict[str, int]) -> None:
     """FLOW_ATTEMPT goes on where it was. Items share a template: all go on from where most attempts were."""
-    from flowcore_argo.places import STEP
-
     most: dict[str, int] = {}
     for origin, count in attempts.items():
         pattern = "".join("[*]" if part.isdigit() else part for part in _parts(origin))
@@ -86,17 +85,15 @@ def count_on(spec: Object, attempts: dict[str, int]) -> None:
             template,
             *((task.get("inline") or {}) for task in (template.get("dag") or {}).get("tasks") or ()),
         ):
-            own = ((each.get("metadata") or {}).get("annotations") or {}).get(STEP, "")
+            notes = (each.get("metadata") or {}).get("annotations") or {}
+            own = notes.get(PATTERN) or notes.get(STEP, "")
             if own not in most or "container" not in each:
                 continue
             following = most[own] + 1
-            for entry in each["container"].get("env") or ():
-                if entry["name"] == "FLOW_ATTEMPT":
-                    dynamic = "retries" in entry["value"]
-                    entry["value"] = f"{{{{=asInt(retries) + {following}}}}}" if dynamic else str(following)
+            value = f"{{{{=asInt(retries) + {following}}}}}" if "retryStrategy" in each else str(following)
+            others = [entry for entry in each["container"].get("env") or () if entry["name"] != "FLOW_ATTEMPT"]
+            each["container"]["env"] = [{"name": "FLOW_ATTEMPT", "value": value}, *others]
 
 
 def _parts(origin: str) -> list[str]:
-    import re
-
     return [part.strip("[]") if re.fullmatch(r"\[\d+\]", part) else part for part in re.split(r"(\[\d+\])", origin)]
