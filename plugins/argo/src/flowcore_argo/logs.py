@@ -12,8 +12,6 @@ _NOISE: Final = re.compile(
     r"""time=\S+ level=\S+ msg=.*argo=true|Error: exit status \d+"""
     r"""|\{"time":"[^"]*","level":"DEBUG","msg":"Hydrator config".*\}"""
 )
-    r'time=\S+ level=\S+ msg=.*argo=true|\{"time":"[^"]*","level":"DEBUG","msg":"Hydrator config".*\}|Error: exit status \d+'
-)
 
 
 def without_noise(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
