@@ -112,12 +112,21 @@ class Care:
             if waited < patience + _TO_SPEAK:
                 return  # Kubernetes may still say what is wrong
             cause = Cause("backend", "its pod did not start")
-        said = GIVEN_UP + json.dumps([cause.reason, f"{cause.message} (given up after {patience:g} s)"])
+        said = f"{cause.message} (given up after {patience:g} s)"
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         end = {"phase": "Error", "message": said, "finishedAt": now, "taskResultSynced": True}
         if not ended_by_hand(workflow, pod.node["id"], end):
             return
-        patch = {"metadata": {"resourceVersion": workflow["metadata"]["resourceVersion"]}}
+        metadata = workflow["metadata"]
+        # Written down twice: Argo may still look at the pod and put its own words into the node.
+        notes = json.loads((metadata.get("annotations") or {}).get(GIVEN_UP, "{}"))
+        notes[pod.node["id"]] = [cause.reason, said]
+        patch: Object = {
+            "metadata": {
+                "resourceVersion": metadata["resourceVersion"],
+                "annotations": {GIVEN_UP: json.dumps(notes)},
+            }
+        }
         status = workflow["status"]
         if status.get("compressedNodes"):
             patch["status"] = {"compressedNodes": status["compressedNodes"]}

@@ -12,7 +12,7 @@ from flowcore_argo.manifests import condition
 
 Where = tuple["str | int", ...]
 
-WORKFLOW_KEYS: Final = ("pod_spec_patch",)
+WORKFLOW_KEYS: Final = ("cron", "pod_spec_patch")
 STEP_KEYS: Final = ("pod_spec_patch",)
 
 
@@ -23,11 +23,42 @@ def problems(workflow: Workflow, backend: str) -> list[Problem]:
         if key not in WORKFLOW_KEYS:
             message = f"{backend} has no such key for a workflow; it has {', '.join(WORKFLOW_KEYS)}"
             found.append(Problem(("backends", backend, key), message))
+    found += _cron(workflow, backend)
     for field in ("labels", "annotations"):
         found += _braces(("",), field, getattr(workflow, field))
     for path, step, siblings in _walk(workflow):
         found += _step(path, step, siblings, backend)
     return found
+
+
+CRON_KEYS: Final = (
+    "schedules",
+    "timezone",
+    "concurrencyPolicy",
+    "startingDeadlineSeconds",
+    "successfulJobsHistoryLimit",
+    "failedJobsHistoryLimit",
+    "stopStrategy",
+    "suspend",
+    "when",
+)
+"""What a CronWorkflow's spec has besides its workflow."""
+
+
+def _cron(workflow: Workflow, backend: str) -> Iterator[Problem]:
+    cron = workflow.backends.get(backend, {}).get("cron")
+    if cron is None:
+        return
+    path: Where = ("backends", backend, "cron")
+    if not isinstance(cron, dict) or not cron.get("schedules"):
+        yield Problem(path, 'a CronWorkflow needs its schedules, as in cron: {schedules: ["0 3 * * *"]}')
+        return
+    for key in cron:
+        if key not in CRON_KEYS:
+            yield Problem((*path, key), f"a CronWorkflow has no such key; it has {', '.join(CRON_KEYS)}")
+    for where, step, _ in _walk(workflow):
+        if any(output.artifact for output in step.outputs.values()):
+            yield Problem((*where, "outputs"), "the runs of a cron would share one volume of artifacts; leave them out")
 
 
 def _walk(workflow: Workflow, path: Where = ()) -> Iterator[tuple[Where, Step, dict[str, Step]]]:

@@ -6,6 +6,7 @@ Values of other steps come as the template's inputs, in a form that the kubelet 
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -175,6 +176,9 @@ class PodMaker:
             template["memoize"] = self._memoize(step, place, inputs, scope)
             template["inputs"] = {"parameters": inputs.parameters()} if inputs.arguments else {}
         template.update(placement(step))
+        patch = step.backends.get("argo", {}).get("pod_spec_patch")
+        if patch is not None:
+            template["podSpecPatch"] = json.dumps(patch)
         return {key: value for key, value in template.items() if value not in ({}, [])}, inputs
 
     def _metadata(self, step: Step, place: Place) -> Object:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from flowcore.plugin import (
     Literal,
@@ -26,6 +26,7 @@ from flowcore_argo.limits import OBJECT_BYTES, TEMPLATES
 from flowcore_argo.options import Options
 from flowcore_argo.parts import in_parts, too_many
 from flowcore_argo.places import (
+    CRON_NAME,
     GROUP,
     MANAGED,
     OUTLINE,
@@ -76,7 +77,8 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
     if workflow.on_exit:
         spec["onExit"] = EXIT
     spec.update(_run_fields(workflow, options))
-    volumes, claims = _volumes(workflow, options, every, files, artifacts)
+    cron = workflow.backends.get(backend, {}).get("cron")
+    volumes, claims = _volumes(workflow, options, every, files, artifacts, CRON_NAME if cron else RUN_NAME)
     if volumes:
         spec["volumes"] = volumes
     if claims:
@@ -94,6 +96,8 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
         },
         "spec": spec,
     }
+    if cron is not None:
+        object = as_cron(object, cron)
     companions = [*config_maps(FILES_MAP, files.texts).objects, *_claims(options, artifacts)]
     return _rendered(workflow, backend, [object, *companions])
 
@@ -120,6 +124,17 @@ def inlined(templates: list[Object]) -> list[Object]:
             f"the workflow has {len(kept)} nested workflows, loops and repeats, and Argo takes {TEMPLATES} templates"
         )
     return kept
+
+
+def as_cron(workflow: Object, cron: Any) -> Object:
+    """A Workflow as a CronWorkflow that starts it."""
+    metadata = workflow["metadata"]
+    return {
+        "apiVersion": workflow["apiVersion"],
+        "kind": "CronWorkflow",
+        "metadata": metadata,
+        "spec": {**cron, "workflowMetadata": metadata, "workflowSpec": workflow["spec"]},
+    }
 
 
 def _rendered(workflow: Workflow, backend: str, objects: list[Object]) -> Rendered:
@@ -211,16 +226,16 @@ def parallelism(spec: Object, main: Object, workflow: Workflow) -> None:
 
 
 def _volumes(
-    workflow: Workflow, options: Options, every: list[Step], files: Files, artifacts: bool
+    workflow: Workflow, options: Options, every: list[Step], files: Files, artifacts: bool, owner: str
 ) -> tuple[list[Object], list[Object]]:
     volumes: list[Object] = [{"name": OUTPUTS_VOLUME, "emptyDir": {}}]
     if files.texts:
         names = (each["metadata"]["name"] for each in config_maps(FILES_MAP, files.texts).objects)
-        maps = [{"configMap": {"name": f"{RUN_NAME}-{name}"}} for name in names]
+        maps = [{"configMap": {"name": f"{owner}-{name}"}} for name in names]
         source: Object = {"projected": {"sources": maps}} if len(maps) > 1 else dict(maps[0])
         volumes.append({"name": FILES_VOLUME, **source})
     if artifacts:
-        volumes.append({"name": ARTIFACTS_VOLUME, "persistentVolumeClaim": {"claimName": f"{RUN_NAME}-artifacts"}})
+        volumes.append({"name": ARTIFACTS_VOLUME, "persistentVolumeClaim": {"claimName": f"{owner}-artifacts"}})
         volumes.append({"name": ITEMS_VOLUME, "emptyDir": {}})
     claims = []
     used = {mount.volume for step in every for mount in step.mounts.values()}

@@ -25,7 +25,19 @@ from flowcore.plugin import (
 from flowcore_argo.care import Care
 from flowcore_argo.logs import without_noise
 from flowcore_argo.options import Options
-from flowcore_argo.places import CANCELLED, DIGEST, EARLIER, GROUP, MANAGED, OUTLINE, RUN, VERSION, WORKFLOW
+from flowcore_argo.places import (
+    CANCELLED,
+    CRON_LABEL,
+    DIGEST,
+    EARLIER,
+    GIVEN_UP,
+    GROUP,
+    MANAGED,
+    OUTLINE,
+    RUN,
+    VERSION,
+    WORKFLOW,
+)
 from flowcore_argo.plan import Plan
 from flowcore_argo.render import unpacked_outline
 from flowcore_argo.status import Cancel, View, seconds, view_of
@@ -49,6 +61,7 @@ from flowcore_kubernetes import (
 )
 
 WORKFLOWS: Final = Resource(GROUP, VERSION, "workflows", "Workflow", product="Argo Workflows")
+CRON_WORKFLOWS: Final = Resource(GROUP, VERSION, "cronworkflows", "CronWorkflow", product="Argo Workflows")
 ENDED: Final = ("Succeeded", "Failed", "Error")
 _KEPT: Final = 16
 """Workflows that are kept in memory, so that a poll of one that did not change needs not fetch it."""
@@ -87,33 +100,35 @@ class Runs:
         """Start a run, or find the one that the key has started."""
         name = run_id(rendered.name, key)
         workflow, companions = self._objects(rendered, name)
+        kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
         try:
-            created = self.client.create(WORKFLOWS, workflow)
+            created = self.client.create(kind, workflow)
         except AlreadyExistsError:
-            created = self.client.get(WORKFLOWS, name)
+            created = self.client.get(kind, name)
             if _notes(created).get(DIGEST) != rendered.digest:
                 raise RefusedError(
                     f"the key was used for run {name} already, with other content; use another key for this one"
                 ) from None
-        if companions and created["spec"].get("suspend"):
+        if companions and (kind is CRON_WORKFLOWS or created["spec"].get("suspend")):
             self._accompany(created, companions)
+            if kind is WORKFLOWS:
+                self.client.patch(WORKFLOWS, name, {"spec": {"suspend": None}})
         return RunHandle(self.backend, f"{self.client.namespace}/{name}")
 
     def _accompany(self, workflow: Object, companions: list[Object]) -> None:
-        """Create what belongs to a Workflow, then let it go: its pods would wait long for files that come later."""
+        """Create what belongs to a Workflow, which waits meanwhile: its pods would wait longer for files."""
         maps = [each for each in companions if each["kind"] == "ConfigMap"]
         create_companions(self.client, maps, workflow)
         for each in companions:
             if each["kind"] == "PersistentVolumeClaim":
                 self.client.ensure(CLAIMS, owned(each, workflow))
-        self.client.patch(WORKFLOWS, workflow["metadata"]["name"], {"spec": {"suspend": None}})
 
     def _objects(self, rendered: Rendered, name: str) -> tuple[Object, list[Object]]:
         """The objects of a run: what was rendered, with the run's name."""
         first, *rest = (json.loads(json.dumps(each)) for each in rendered.objects)
         first["metadata"]["name"] = name
         first["metadata"]["annotations"][DIGEST] = rendered.digest
-        if rest:
+        if rest and first["kind"] == "Workflow":
             first["spec"]["suspend"] = True
         for each in rest:
             each["metadata"]["name"] = f"{name}-{each['metadata']['name']}"
@@ -123,7 +138,8 @@ class Runs:
     def validate(self, rendered: Rendered) -> None:
         """Ask the server whether it would take this."""
         workflow, companions = self._objects(rendered, run_id(rendered.name, "validate"))
-        self.client.create(WORKFLOWS, workflow, dry_run=True)
+        kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
+        self.client.create(kind, workflow, dry_run=True)
         kinds = {"ConfigMap": CONFIG_MAPS, "PersistentVolumeClaim": CLAIMS}
         for each in companions:
             self.client.create(kinds[each["kind"]], each, dry_run=True)
@@ -133,7 +149,13 @@ class Runs:
     def poll(self, handle: RunHandle, cursor: str, logs: bool) -> Snapshot:
         """A run as it is now."""
         namespace, name = place_of(handle)
-        seen = self._fetch(namespace, name)
+        try:
+            seen = self._fetch(namespace, name)
+        except GoneError:
+            started = self._of_cron(namespace, name)
+            if isinstance(started, Snapshot):
+                return started
+            seen = self._fetch(namespace, started)
         workflow, view = seen.workflow, seen.view
         alive = self.care.look_after(workflow, view)
         status = workflow.get("status") or {}
@@ -187,11 +209,34 @@ class Runs:
                 self._seen.popitem(last=False)
         return seen
 
+    def _of_cron(self, namespace: str, name: str) -> Snapshot | str:
+        """The newest run that a CronWorkflow has started; if there is none yet, what is known of it.
+
+        Raises:
+            GoneError: if there is no CronWorkflow of that name.
+        """
+        cron = self.client.find(CRON_WORKFLOWS, name, namespace)
+        if cron is None:
+            raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone")
+        runs = self.client.list(WORKFLOWS, namespace, labels=f"{CRON_LABEL}={name}", metadata_only=True).items
+        newest = max(
+            runs, key=lambda run: (run["metadata"]["creationTimestamp"], run["metadata"]["name"]), default=None
+        )
+        if newest is not None:
+            return str(newest["metadata"]["name"])
+        return Snapshot(outline=unpacked_outline(_notes(cron).get(OUTLINE, "{}")), leaves=())
+
     # Everything else
 
     def cancel(self, handle: RunHandle, now: bool) -> None:
         """Ask a run to end. Written down only while it has not ended, which the server checks as it writes."""
         namespace, name = place_of(handle)
+        if self.client.find(WORKFLOWS, name, namespace, metadata_only=True) is None:
+            started = self._of_cron(namespace, name)
+            self.client.patch(CRON_WORKFLOWS, name, {"spec": {"suspend": True}}, namespace)
+            if isinstance(started, Snapshot):
+                return
+            name = started
         while True:
             workflow = self._get(namespace, name)
             status = workflow.get("status") or {}
@@ -234,6 +279,10 @@ class Runs:
     def delete(self, handle: RunHandle) -> None:
         """Remove a run that is over, with all that belongs to it."""
         namespace, name = place_of(handle)
+        if self.client.find(WORKFLOWS, name, namespace, metadata_only=True) is None:
+            self._of_cron(namespace, name)
+            self.client.delete(CRON_WORKFLOWS, name, namespace)
+            return
         workflow = self._get(namespace, name)
         if (workflow.get("status") or {}).get("phase") not in ENDED:
             raise RefusedError(f"run {name} is not over; cancel it first, then delete it")
@@ -311,6 +360,7 @@ def _notes(workflow: Mapping[str, Any]) -> Mapping[str, str]:
 def _view(plan: Plan, workflow: Object) -> View:
     notes = _notes(workflow)
     earlier = json.loads(notes.get(EARLIER, "{}"))
+    given_up = json.loads(notes.get(GIVEN_UP, "{}"))
 
     def cause(message: str) -> Any:
         found = cause_of_text(message) if message else None
@@ -320,7 +370,7 @@ def _view(plan: Plan, workflow: Object) -> View:
     limit = workflow["spec"].get("activeDeadlineSeconds")
     deadline = None if started is None or limit is None else started + float(limit)
     over = (workflow.get("status") or {}).get("phase") in ENDED
-    return view_of(plan, nodes_of(workflow), earlier, cause, deadline, _cancel(notes), over)
+    return view_of(plan, nodes_of(workflow), given_up, earlier, cause, deadline, _cancel(notes), over)
 
 
 def _cancel_note(workflow: Object) -> str:

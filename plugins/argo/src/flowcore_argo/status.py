@@ -12,7 +12,7 @@ from attrs import define, evolve, field, frozen
 
 from flowcore.plugin import BAD_OUTPUT, Json, Leaf, Phase, Reason, Type, misfit
 from flowcore_argo.limits import OUTPUT_BYTES
-from flowcore_argo.places import ARTIFACT_NAMES, GIVEN_UP, OUTPUTS
+from flowcore_argo.places import ARTIFACT_NAMES, OUTPUTS
 from flowcore_argo.plan import Plan, Spot
 
 Node = Mapping[str, Any]
@@ -38,8 +38,22 @@ ENDS: Final[tuple[Row, ...]] = (
     Row("Skipped", "the list is empty|empty params", "", P.SKIPPED, "empty"),
     Row("Skipped", "", "", P.SKIPPED, "when"),
     Row("Omitted", "", "", P.SKIPPED, "needs"),
-    Row("Failed|Error", "shutdown with strategy|[Ss]topped with strategy|Terminat", "", P.CANCELLED, "cancelled"),
-    Row("Failed|Error", "exceeded its deadline|exceeded workflow deadline", "", P.CANCELLED, "run-timeout"),
+    Row(
+        "Failed|Error",
+        "shutdown with strategy|[Ss]topped with strategy",
+        "",
+        P.CANCELLED,
+        "cancelled",
+        "the run was cancelled",
+    ),
+    Row(
+        "Failed|Error",
+        "exceeded its deadline|exceeded workflow deadline",
+        "",
+        P.CANCELLED,
+        "run-timeout",
+        "the run's time is over",
+    ),
     Row(
         "Failed|Error",
         "longer than the specified deadline|DeadlineExceeded",
@@ -127,6 +141,7 @@ def seconds(text: str | None) -> float | None:
 def view_of(
     plan: Plan,
     nodes: Iterable[Node],
+    given_up: Mapping[str, tuple[Reason, str]],
     earlier: Mapping[str, int],
     cause: Callable[[str], tuple[Reason, str] | None],
     deadline: float | None = None,
@@ -136,6 +151,7 @@ def view_of(
     """The leaves of a Workflow, of all its nodes.
 
     Args:
+        given_up: why pods were taken away that did not start, by node: reason and message.
         earlier: attempts before a resume, by step.
         cause: what keeps a pod from starting, by the message of its node.
         deadline: when the time of the whole run is over.
@@ -166,7 +182,7 @@ def view_of(
             parts.spot = parts.spot or spot
     made: list[Leaf] = []
     pods: list[Pod] = []
-    reader = _Reader(plan, earlier, cause, deadline, cancel, over)
+    reader = _Reader(plan, given_up, earlier, cause, deadline, cancel, over)
     for origin, iterations in leaves.items():
         for number in sorted(iterations):
             pods += reader.pods(origin, iterations[number])
@@ -211,6 +227,7 @@ def _repeated(leaf: Leaf, group: Node | None, limit: Node | None) -> Leaf:
 @frozen
 class _Reader:
     plan: Plan
+    given_up: Mapping[str, tuple[Reason, str]]
     earlier: Mapping[str, int]
     cause: Callable[[str], tuple[Reason, str] | None]
     deadline: float | None
@@ -277,10 +294,12 @@ class _Reader:
             finished=seconds(last.get("finishedAt") or node.get("finishedAt")),
             exit_code=_exit_code(row, exit_code),
         )
-        given_up = str(last.get("message") or "")
-        if given_up.startswith(GIVEN_UP) and row.phase is P.ERROR:
-            reason, message = json.loads(given_up[len(GIVEN_UP) :])
-            return evolve(leaf, reason=reason, message=message)
+        if last["id"] in self.given_up and row.phase in (P.ERROR, P.FAILED):
+            reason, message = self.given_up[last["id"]]
+            return evolve(leaf, phase=P.ERROR, reason=reason, message=message, exit_code=None)
+        if row.reason == "run-timeout":
+            # Whether Argo or the kubelet saw it first changes the node's own time.
+            leaf = evolve(leaf, finished=self.deadline)
         if row.phase is not P.SUCCEEDED:
             return leaf
         outputs = self._outputs(last if last.get("outputs") else node, spot)
