@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from flowcore_argo.quoting import BREAK, EMPTY, static, string_literal
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowcore.testing.scenarios.values import HOSTILE
+from flowcore_argo.quoting import BREAK, EMPTY, static, string_literal
 
 PIECES = [*"{}$()=xE_ \"'\\é😀\n", EMPTY]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=20).map("".join) | st.text(max_size=30)

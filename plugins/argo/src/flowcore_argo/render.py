@@ -20,11 +20,11 @@ from flowcore.plugin import (
     write_yaml,
 )
 from flowcore_argo.build import Builder
+from flowcore_argo.cutting import in_parts, too_many
 from flowcore_argo.expressions import value_code
 from flowcore_argo.frames import Frame
 from flowcore_argo.limits import OBJECT_BYTES, TEMPLATES
 from flowcore_argo.options import Options
-from flowcore_argo.parts import in_parts, too_many
 from flowcore_argo.places import (
     CRON_NAME,
     GROUP,
