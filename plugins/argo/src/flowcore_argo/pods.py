@@ -79,7 +79,7 @@ DEFAULTS: Final[Object] = {
         "volumeMounts": [{"name": OUTPUTS_VOLUME, "mountPath": OUTPUTS}],
     }
 }
-"""What every container has; its own env and mounts come behind these, or take their place."""
+"""What every container has, behind its own env and mounts; what has the same name there is left out here."""
 
 
 @define
@@ -211,6 +211,9 @@ class PodMaker:
         env = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()]
         if step.retry is not None and step.retry.limit:
             env.insert(0, {"name": "FLOW_ATTEMPT", "value": tag("asInt(retries) + 1")})
+        if any(EMPTY in str(entry.get("value")) or "{{=" in str(entry.get("value")) for entry in env):
+            # A variable knows only those before it, and Argo puts what all have behind.
+            env.insert(0, {"name": EMPTY, "value": ""})
         if env:
             container["env"] = env
         if step.env_from:
