@@ -89,6 +89,9 @@ _WORDS: Final[tuple[tuple[str, str, Reason, str], ...]] = (
     (r"FailedCreatePodSandBox|NetworkNotReady", r"", "backend", "the machine cannot set the pod up"),
 )
 
+_PASSES: Final = re.compile(r"failed to sync \w+ cache")
+"""What a kubelet says that has not looked yet; it tries again."""
+
 _LOST: Final[tuple[tuple[str, str], ...]] = (
     (r"Evicted", "the machine ran short of resources and evicted it"),
     (r"NodeLost|NodeNotReady|NodeUnreachable", "its machine vanished"),
@@ -105,6 +108,8 @@ def cause_of(word: str, message: str) -> Cause | None:
 
     None if they say nothing that keeps a pod from starting, such as ``PodInitializing``.
     """
+    if _PASSES.search(message):
+        return None
     for word_pattern, message_pattern, reason, beginning in _WORDS:
         if word_pattern and not re.fullmatch(word_pattern, word):
             continue
@@ -208,7 +213,7 @@ def _when(event: Mapping[str, Any]) -> str:
 
 
 def _sentence(beginning: str, message: str) -> str:
-    text = " ".join(message.split()).rstrip(".")
+    text = " ".join(message.removeprefix("Error: ").split()).rstrip(".")
     if not text:
         return beginning
     return f"{beginning}: {text if len(text) <= _MOST else text[:_MOST] + '...'}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from flowcore.plugin import write_yaml
 from flowcore_kubernetes.client import Client
-from flowcore_kubernetes.errors import ApiError, ForbiddenError, NamespaceError, NotFoundError, NotInstalledError
+from flowcore_kubernetes.errors import ApiError, ForbiddenError, NamespaceError, NotInstalledError
 from flowcore_kubernetes.resources import DEPLOYMENTS, NAMESPACES, Resource
 from flowcore_kubernetes.roles import Permission, role
 
@@ -42,12 +42,6 @@ def require_namespace(client: Client) -> None:
     """
     try:
         found = client.get(NAMESPACES, client.namespace)
-    except NotFoundError as error:
-        raise NamespaceError(
-            f"namespace {client.namespace} does not exist in {client.cluster}; "
-            "create it, or choose another one with the option namespace",
-            status=error.status,
-        ) from None
     except ForbiddenError:
         return
     if found["metadata"].get("deletionTimestamp"):

@@ -128,7 +128,7 @@ def _terminating(request: Request, refusal: Refusal, cluster: str) -> str:
 
 def _no_namespace(request: Request, refusal: Refusal, cluster: str) -> str:
     return (
-        f"namespace {request.namespace} does not exist in {cluster}; "
+        f"namespace {request.namespace or request.name} does not exist in {cluster}; "
         "create it, or choose another one with the option namespace"
     )
 
