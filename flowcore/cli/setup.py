@@ -71,9 +71,9 @@ def _describe(plugin: Plugin, check: bool, choice: Choice) -> dict[str, Any]:
         row["capabilities"] = sorted(backend.capabilities)
         row["limits"] = dict(backend.limits)
         row["state"] = "ok"
-        if check and backend.hooks.has("list_runs"):
+        if check:
             row["state"] = "unreachable"
-            next(iter(backend.list_runs()), None)
+            backend.probe()
             row["state"] = "ok"
     except FlowError as error:
         row["state"] = row["state"] if row["options"] is not None else "broken"

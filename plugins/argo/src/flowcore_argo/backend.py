@@ -83,6 +83,16 @@ class ArgoBackend:
     def resume(self, handle: RunHandle) -> RunHandle:
         return self.runs.resume(handle)
 
+    @hookimpl
+    def probe(self) -> None:
+        self.runs.probe()
+
+    @hookimpl
+    def permissions(self, rendered: Rendered) -> str:
+        from flowcore_argo.allowed import text
+
+        return text(rendered, self.options.namespace)
+
     @property
     def runs(self) -> Runs:
         """The cluster's runs. The client is made when it is first asked for: rendering needs no cluster."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from flowcore_kubernetes import Resource
+
 GROUP: Final = "argoproj.io"
 VERSION: Final = "v1alpha1"
+WORKFLOWS: Final = Resource(GROUP, VERSION, "workflows", "Workflow", product="Argo Workflows")
+CRON_WORKFLOWS: Final = Resource(GROUP, VERSION, "cronworkflows", "CronWorkflow", product="Argo Workflows")
+TASK_RESULTS: Final = Resource(GROUP, VERSION, "workflowtaskresults", "WorkflowTaskResult", product="Argo Workflows")
 
 OUTPUTS: Final = "/flowcore/outputs"
 """Where a step writes its outputs: ``FLOW_OUTPUTS``."""

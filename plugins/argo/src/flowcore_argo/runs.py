@@ -22,21 +22,23 @@ from flowcore.plugin import (
     UsageError,
     run_id,
 )
+from flowcore_argo.allowed import RUNNING, USER
 from flowcore_argo.care import Care
 from flowcore_argo.logs import without_noise
 from flowcore_argo.options import Options
 from flowcore_argo.places import (
     CANCELLED,
     CRON_LABEL,
+    CRON_WORKFLOWS,
     DIGEST,
     EARLIER,
     GIVEN_UP,
-    GROUP,
     MANAGED,
     OUTLINE,
     RUN,
-    VERSION,
+    TASK_RESULTS,
     WORKFLOW,
+    WORKFLOWS,
 )
 from flowcore_argo.plan import Plan
 from flowcore_argo.render import unpacked_outline
@@ -48,20 +50,21 @@ from flowcore_kubernetes import (
     AlreadyExistsError,
     Client,
     ConflictError,
-    InvalidError,
     LogSource,
     NotFoundError,
     Object,
-    Resource,
     cause_of_text,
     connect,
+    controller_fault,
     create_companions,
     owned,
     read_logs,
+    require_namespace,
+    require_permissions,
+    require_resources,
+    require_server,
 )
 
-WORKFLOWS: Final = Resource(GROUP, VERSION, "workflows", "Workflow", product="Argo Workflows")
-CRON_WORKFLOWS: Final = Resource(GROUP, VERSION, "cronworkflows", "CronWorkflow", product="Argo Workflows")
 ENDED: Final = ("Succeeded", "Failed", "Error")
 _KEPT: Final = 16
 """Workflows that are kept in memory, so that a poll of one that did not change needs not fetch it."""
@@ -225,6 +228,21 @@ class Runs:
         if newest is not None:
             return str(newest["metadata"]["name"])
         return Snapshot(outline=unpacked_outline(_notes(cron).get(OUTLINE, "{}")), leaves=())
+
+    def probe(self) -> None:
+        """See whether the cluster could run anything.
+
+        Raises:
+            UnreachableError: if it does not answer.
+            RefusedError: if Argo is not installed or does not run, or the caller may not use it, with the Role.
+        """
+        require_server(self.client)
+        require_namespace(self.client)
+        require_resources(self.client, (WORKFLOWS, TASK_RESULTS))
+        require_permissions(self.client, RUNNING, USER)
+        fault = controller_fault(self.client, "the controller of Argo Workflows", "app=workflow-controller")
+        if fault is not None:
+            raise RefusedError(fault)
 
     # Everything else
 
@@ -412,6 +430,3 @@ def _artifact_names(seen: Seen, step: str) -> set[str]:
             notes = (pod.spot.template.get("metadata") or {}).get("annotations") or {}
             return set(notes.get(ARTIFACT_NAMES, "").split())
     return set()
-
-
-__all__ = ["WORKFLOWS", "InvalidError", "Runs", "place_of"]
