@@ -51,6 +51,7 @@ HAS: Final = "HAS-"
 """Before an output's name: the output that says whether that one is there. No output of a document has capitals."""
 FAILED: Final = "FAILED"
 """The output of a foreach that goes on whatever its items do: whether one of them failed."""
+_READABLE: Final = re.compile("[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,49}")
 LIMIT: Final = "the repeat reached its limit"
 
 
@@ -65,6 +66,9 @@ class Builder:
 
     def name(self, wanted: str) -> str:
         """A template's name that nobody has yet."""
+        if _READABLE.fullmatch(wanted) and wanted not in self.templates and wanted != NOOP:
+            self.templates[wanted] = {}
+            return wanted
         readable = re.sub("[^a-z0-9]+", "-", wanted).strip("-")[:50].rstrip("-")
         name = readable
         while name in self.templates or name in (NOOP, ""):
@@ -117,7 +121,7 @@ class Builder:
         else:
             if step.when is not None:
                 task["when"] = condition(step.when, frame.lookup)
-            plain = evolve(step, foreach=MISSING)
+            plain = step if step.foreach is MISSING else evolve(step, foreach=MISSING)
             item = {"item": Code("'null'", Type("any"))} if step.foreach is not MISSING else {}
             body, inputs = self.body(frame, name, plain, frame.lookup, item, frame.origin(name), frame.step_text(name))
             task["template"] = body
@@ -155,7 +159,7 @@ class Builder:
         gathers = tuple(
             dict.fromkeys(
                 (frame.step_text(ref.step), ref.name)
-                for ref in reads(step)
+                for ref in (reads(step) if self.pods.artifacts else ())
                 if ref.kind == "output" and ref.path and _items(frame, ref)
             )
         )
@@ -344,11 +348,13 @@ class Builder:
             term = self.need(owner, name, other, need, owner.extra)
             return f"{frame.stands_for(other, term, self.noop())}.Succeeded"
         step, task = frame.steps[other], frame.names.name(other)
+        if need == "met" and step.foreach is MISSING and not step.continue_on_failure and not frame.refs[name]:
+            return task
         path = member("tasks", task)
         allowed = set(ALLOWED[need])
         if need == "met" and step.continue_on_failure:
             allowed |= {F, E}
-        refs = [ref for ref in reads(frame.steps[name]) if ref.kind == "output" and ref.step == other]
+        refs = [ref for ref in frame.refs[name] if ref.kind == "output" and ref.step == other]
         terms: list[str] = []
 
         def gate(suffix: str, statuses: set[str], code: str) -> None:

@@ -147,6 +147,7 @@ def _chain(builder: Builder, frame: Frame, name: str, web: list[str]) -> list[Ob
             frame.needs,
             frame.asked,
             frame.lists,
+            frame.refs,
             task=builder.name(f"{name}-web-{len(owners)}"),
             own=frozenset(own),
             owners=owners,

@@ -64,6 +64,8 @@ class Frame:
     """What others ask of each step."""
     lists: dict[str, dict[str, None]] = field(factory=dict)
     """The value outputs of each foreach that others read."""
+    refs: dict[str, tuple[Ref, ...]] = field(factory=dict)
+    """What each step reads when it starts."""
 
     def __attrs_post_init__(self) -> None:
         if self.needs:
@@ -73,7 +75,8 @@ class Frame:
             self.needs[name] = effective_needs(step)
             for other, need in self.needs[name].items():
                 self.asked.setdefault(other, set()).add(need)
-            for ref in reads(step):
+            self.refs[name] = tuple(reads(step))
+            for ref in self.refs[name]:
                 self._note(ref)
         for ref in references(dict(self.outputs)):
             self._note(ref)

@@ -174,12 +174,12 @@ class PodMaker:
         template.update(self._limits(step))
         if step.cache is not None:
             template["memoize"] = self._memoize(step, place, inputs, scope)
-            template["inputs"] = {"parameters": inputs.parameters()} if inputs.arguments else {}
+            template["inputs"] = {"parameters": inputs.parameters()}
         template.update(placement(step))
         patch = step.backends.get("argo", {}).get("pod_spec_patch")
         if patch is not None:
             template["podSpecPatch"] = json.dumps(patch)
-        return {key: value for key, value in template.items() if value not in ({}, [])}, inputs
+        return template, inputs
 
     def _metadata(self, step: Step, place: Place) -> Object:
         notes = {STEP: place.step, **({PATTERN: place.origin} if place.argument else {}), **step.annotations}
@@ -209,11 +209,11 @@ class PodMaker:
         if step.working_dir is not None:
             container["workingDir"] = static(step.working_dir)
         env = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()]
-        if step.retry is not None and step.retry.limit:
-            env.insert(0, {"name": "FLOW_ATTEMPT", "value": tag("asInt(retries) + 1")})
         if any(EMPTY in str(entry.get("value")) or "{{=" in str(entry.get("value")) for entry in env):
             # A variable knows only those before it, and Argo puts what all have behind.
             env.insert(0, {"name": EMPTY, "value": ""})
+        if step.retry is not None and step.retry.limit:
+            env.append({"name": "FLOW_ATTEMPT", "value": tag("asInt(retries) + 1")})
         if env:
             container["env"] = env
         if step.env_from:

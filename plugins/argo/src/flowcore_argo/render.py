@@ -138,8 +138,9 @@ def as_cron(workflow: Object, cron: Any) -> Object:
 
 
 def _rendered(workflow: Workflow, backend: str, objects: list[Object]) -> Rendered:
-    canonical = json.dumps(objects, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    size = len(json.dumps(objects[0], ensure_ascii=False, separators=(",", ":")).encode())
+    # The order of keys is the document's, which is part of what was written.
+    texts = [json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode() for each in objects]
+    size = len(texts[0])
     if size > OBJECT_BYTES:
         raise RefusedError(
             f"the workflow {workflow.name} is {size} bytes as one Workflow of Argo, which takes {OBJECT_BYTES};"
@@ -151,7 +152,7 @@ def _rendered(workflow: Workflow, backend: str, objects: list[Object]) -> Render
         name=workflow.name,
         text=text,
         objects=tuple(objects),
-        digest=hashlib.sha256(canonical.encode("ascii")).hexdigest(),
+        digest=hashlib.sha256(b"\n".join(texts)).hexdigest(),
         names={},
     )
 
