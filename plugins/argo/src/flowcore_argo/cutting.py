@@ -8,6 +8,7 @@ says that a step failed.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from flowcore.plugin import MISSING, Need, Nested, RefusedError
@@ -19,6 +20,7 @@ from flowcore_argo.places import FINISH
 from flowcore_argo.pods import Object
 from flowcore_argo.quoting import member, tag
 
+_WORD: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9]*")
 ROOM: Final = TASKS - 1
 """Tasks of a part, besides the one that ends it."""
 CUT: Final = 120
@@ -163,7 +165,8 @@ def _chain(builder: Builder, frame: Frame, name: str, web: list[str]) -> list[Ob
                 f"{len(own)} steps and what they are told of others are {len(tasks)} tasks, and a dag of Argo takes"
                 f" {ROOM}: let fewer steps need steps that are far before them"
             )
-        every = " && ".join(_ended(task["name"]) for task in tasks)
+        needed = {word for task in tasks for word in _WORD.findall(task.get("depends", ""))}
+        every = " && ".join(_ended(task["name"]) for task in tasks if task["name"] not in needed)
         tasks.append({"name": FINISH, "template": builder.noop(), "depends": every})
         dag = {"failFast": False, "target": FINISH, "tasks": tasks}
         template = builder.keep(part.task, {"dag": dag}, "part", "", part.inputs)

@@ -24,7 +24,10 @@ class Part(Frame):
     extra: list[Object] = field(factory=list)
     told: dict[str, str] = field(factory=dict)
     """What it tells: the output's name, and the expression."""
+    gates: dict[str, str] = field(factory=dict)
+    """Its tasks that say whether a term holds, for the parts behind it."""
     standing: dict[str, str] = field(factory=dict)
+    """Its tasks that stand for terms of the parts before it."""
 
     def lookup(self, ref: Ref) -> Code:
         if ref.kind != "output" or ref.step in self.own or (ref.path and not _nested(self, ref)):
@@ -46,14 +49,15 @@ class Part(Frame):
         if known is not None:
             return known
         owner = self.owners[other]
-        gate = self.names.name(f"{term} of {owner.task}")
-        name = f"MET-{gate}"
-        if name not in owner.told:
+        gate = owner.gates.get(term)
+        if gate is None:
+            gate = owner.gates[term] = self.names.name(f"{other}/met {len(owner.gates)} of {owner.task}")
             owner.extra.append({"name": gate, "template": noop, "depends": term})
-            owner.told[name] = f"{member('tasks', gate)}.status"
+            owner.told[f"MET-{gate}"] = f"{member('tasks', gate)}.status"
+        name = f"MET-{gate}"
         place = member(f"{member('tasks', owner.task)}.outputs.parameters", name)
         given = self.inputs.add(f"met-{gate}", "{{=" + place + "}}")
-        own = self.names.name(f"{term} of {owner.task} in {self.task}")
+        own = self.names.name(f"{other}/met {len(self.standing)} in {self.task}")
         unmet = f"{member('inputs.parameters', given)} == 'Succeeded' ? true : sprig.fail('not met')"
         self.extra.append({"name": own, "template": noop, "when": tag(unmet)})
         self.standing[term] = own
