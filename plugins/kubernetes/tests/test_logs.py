@@ -173,15 +173,17 @@ LINE = st.text("ab \r\0", max_size=40).map(str.encode)
 
 @given(data=st.data())
 def test_any_chain_of_pages_gives_everything_once(data: st.DataObject) -> None:
-    """Many sizes of lines, pages and steps of time, against the kubelet's own joining and cutting."""
+    """Many sizes of lines, pages and steps of time, the kubelet's joining and cutting, and answers that end early."""
     kubelet = Kubelet()
     kubelet.PART = 7
     position, seen, at = Position(), [], 0.0
 
-    def look(limit: int, ended: bool) -> bool:
+    def look(limit: int, ended: bool, broken: bool) -> bool:
         nonlocal position
         answer = kubelet.show(position.since, limit)
         cut = len(answer) >= limit
+        if broken:
+            answer, cut = answer[: data.draw(st.integers(0, len(answer)))], False
         taken = take(answer, position, ended=ended, cut=cut, most=data.draw(st.integers(1, 300)))
         seen.extend(taken.texts)
         position = taken.position
@@ -193,10 +195,12 @@ def test_any_chain_of_pages_gives_everything_once(data: st.DataObject) -> None:
                 at += data.draw(st.sampled_from([0.0, 0.01, 0.3, 1.0, 5.0]))
                 kubelet.write(data.draw(LINE) + b"\n", at)
             for _ in range(data.draw(st.integers(0, 3))):
-                look(position.skip + data.draw(st.integers(1, 400)), False)
+                look(position.skip + data.draw(st.integers(1, 400)), False, data.draw(st.booleans()))
         kubelet.write(data.draw(LINE), at)
-        while not look(1_000_000, True):
-            pass
+        broken = False
+        while not look(1_000_000, True, broken):
+            # The answers of two looks hardly break at the same byte.
+            broken = not broken and data.draw(st.booleans())
     assert not [text for text in seen if text.gap]
     assert [text.text for text in seen] == whole(kubelet.text, 16)
 
@@ -213,6 +217,20 @@ def test_a_rotated_log_says_that_lines_may_be_missing(kubelet: Kubelet, api: Any
     assert lines == ["<gap>", "b"]
     kubelet.write(b"c\n", 11)
     assert read(api, client, cursor)[0] == ["c"]
+
+
+def test_an_answer_that_ends_early_without_a_sign_loses_nothing(kubelet: Kubelet, api: Any, make_client: Make) -> None:
+    client = make_client(api.access)
+    sizes = iter([200, 300, 40, 10_000, 0, 500])
+    api.logs["a"] = lambda since, limit: kubelet.show(since, limit)[: next(sizes, 10_000)]
+    for number in range(20):
+        kubelet.write(b"line %d\n" % number, number / 10)
+    page = page_of(api, client, "", ended=False)
+    page = page_of(api, client, page.cursor, ended=False)
+    page = page_of(api, client, page.cursor, ended=False)
+    assert page.lines == ()
+    lines, _ = read(api, client, ended=True)
+    assert lines == [f"line {number}" for number in range(20)]
 
 
 def test_a_pod_that_is_gone_is_a_gap_once(kubelet: Kubelet, api: Any, make_client: Make) -> None:
@@ -242,7 +260,7 @@ def test_a_log_that_the_kubelet_cannot_read_is_a_gap_at_the_end(api: Any, make_c
     client = make_client(api.access)
     api.logs["a"] = lambda since, limit: b"unable to retrieve container logs for containerd://0123"
     assert read(api, client, ended=False) == ([], "")
-    page = page_of(api, client, "", ended=True)
+    page = page_of(api, client, page_of(api, client, "", ended=True).cursor, ended=True)
     assert [(line.gap, line.line) for line in page.lines] == [
         (True, "unable to retrieve container logs for containerd://0123")
     ]

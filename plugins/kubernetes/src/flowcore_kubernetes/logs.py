@@ -2,8 +2,11 @@
 
 The API gives a container's log from a whole second on, each line with the time at which it was written; there is no
 other way to say where to go on. A position is therefore a second and how many lines after it were given already. The
-time of the last one proves that the log still is the same: the kubelet only shows the newest file of a log, so when it
-begins another one (10 MiB by default), what was not read before is lost, and that is said.
+times of the first and the last of them prove that the log still is the same: the kubelet only shows the newest file of
+a log, so when it begins another one (10 MiB by default), what was not read before is lost, and that is said.
+
+The API server does not tell where its connection to the kubelet broke, so an answer may end early without a sign. The
+log of a container that ended is therefore whole only when a second look at its end shows the same.
 
 Standard output and error are merged, as the API gives them; their times may be out of order by a moment, so a position
 stays a little behind the last line. A clock that is set back loses the lines that fall into time that was read.
@@ -22,7 +25,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import astuple, evolve, frozen
 
 from flowcore.plugin import LogLine, UsageError
 from flowcore_kubernetes.client import Client
@@ -43,6 +46,7 @@ _PATIENCE: Final = 60.0
 """Seconds after which the log of an ended container is given up, if its machine does not give it."""
 
 _PREFIX: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ")
+_EMPTY: Final = -1
 _NOT_YET: Final = re.compile(r"waiting to start|does not have a host assigned|is not available", re.I)
 
 
@@ -68,7 +72,9 @@ class Position:
 
     ``since``: the second to ask from, 0 for the beginning. ``lines``: how many lines from there on were given whole,
     and ``part``: how many bytes of the next one. ``anchor``: the time of the last of them, in nanoseconds. ``skip``:
-    bytes that all these take in the server's answer. ``failing``: since when the log cannot be had, 0 if it can.
+    bytes that all these take in the server's answer. ``head``: the time of the first of them. ``tail``: if the last
+    look at a log that had ended gave all but its last words without a newline, their length and 1; -1 if it showed
+    nothing. ``failing``: since when the log cannot be had, 0 if it can.
     """
 
     since: int = 0
@@ -76,6 +82,8 @@ class Position:
     part: int = 0
     anchor: int = 0
     skip: int = 0
+    head: int = 0
+    tail: int = 0
     failing: int = 0
 
 
@@ -233,14 +241,12 @@ def take(data: bytes, position: Position, *, ended: bool, cut: bool, most: int =
     start = _first_time(data)
     lines = _lines(data, start)
     if not lines:
-        # Nothing yet; or the kubelet's word, not the container's, that it cannot read the log just now.
-        said = data[:start].decode("utf-8", "replace").strip()
-        if not ended or cut:
-            return Taken((), position, rest=cut)
-        lost = said or ("the log is gone" if position.anchor else "")
-        return Taken((Text(None, lost, gap=True),) if lost else (), position, over=True)
+        return _nothing(data[:start].decode("utf-8", "replace").strip(), position, ended, cut)
     texts: list[Text] = []
-    index, part = _resume(lines, position)
+    place = _resume(lines, position)
+    if place is None:
+        return Taken((), evolve(position, tail=0))
+    index, part = place
     if index < 0:
         texts.append(Text(None, "lines may be missing here: the log was rotated before they were read", gap=True))
         index, part = next((i for i, line in enumerate(lines) if line.time > position.anchor), len(lines)), 0
@@ -248,28 +254,44 @@ def take(data: bytes, position: Position, *, ended: bool, cut: bool, most: int =
     room = most
     while index < len(lines) and room > 0:
         line = lines[index]
-        complete = line.terminated or (ended and not cut)
         body = data[line.begin + part : line.end]
         while len(body) > LINE_BYTES and room > 0:
             size = _boundary(body, LINE_BYTES)
-            texts.append(Text(_epoch(line.time), body[:size].decode("utf-8", "replace")))
+            texts.append(_text(line, body[:size]))
             room -= size + _OVERHEAD
             part += size
             body = body[size:]
-        if len(body) > LINE_BYTES or not complete or room <= 0:
+        if len(body) > LINE_BYTES or not line.terminated or room <= 0:
             break
         if body or not part:
-            texts.append(Text(_epoch(line.time), body.decode("utf-8", "replace")))
+            texts.append(_text(line, body))
             room -= len(body) + _OVERHEAD
         index, part = index + 1, 0
-    everything = index == len(lines)
-    unfinished = not everything and (lines[index].terminated or room <= 0)
+    last = data[lines[index].begin + part : lines[index].end] if index < len(lines) else b""
+    unfinished = index < len(lines) and (lines[index].terminated or room <= 0)
+    tail = len(last) + 1 if ended and not cut and not unfinished else 0
+    if tail and tail == position.tail and not texts:
+        return Taken((_text(lines[index], last),) if last else (), position, over=True)
     return Taken(
         tuple(texts),
-        _position(lines, index, part, position),
-        rest=cut or unfinished,
-        over=ended and not cut and everything,
+        evolve(_position(lines, index, part, position), tail=tail),
+        rest=cut or unfinished or tail > 0,
     )
+
+
+def _nothing(said: str, position: Position, ended: bool, cut: bool) -> Taken:
+    """What an answer without any line means; ``said`` is the kubelet's word that it cannot read the log just now."""
+    if cut or not ended:
+        return Taken((), position, rest=cut)
+    if position.tail != _EMPTY:
+        return Taken((), evolve(position, tail=_EMPTY), rest=True)
+    lost = said or ("the log is gone" if position.anchor else "")
+    return Taken((Text(None, lost, gap=True),) if lost else (), position, over=True)
+
+
+def _text(line: _Line, body: bytes) -> Text:
+    seconds, rest = divmod(line.time, 1_000_000_000)
+    return Text(seconds + rest / 1e9, body.decode("utf-8", "replace"))
 
 
 @frozen
@@ -310,13 +332,22 @@ def _lines(data: bytes, start: int) -> list[_Line]:
     return lines
 
 
-def _resume(lines: list[_Line], position: Position) -> tuple[int, int]:
-    """The line to go on with, and the bytes of it to leave out; -1 if the log is not the one that was read."""
+def _resume(lines: list[_Line], position: Position) -> tuple[int, int] | None:
+    """The line to go on with, and the bytes of it to leave out.
+
+    None if this is the beginning of what was given already, and -1 if it is another file than the one that was read.
+    """
     if not position.anchor:
         return 0, 0
     last = position.lines if position.part else position.lines - 1
-    if 0 <= last < len(lines) and lines[last].time == position.anchor:
+    if last >= len(lines) and lines[0].time == position.head:
+        return None
+    if last < len(lines) and lines[last].time == position.anchor:
         return position.lines, position.part
+    # The kubelet misreads a line that is being written, and shows it right the next time.
+    again = [index for index, line in enumerate(lines) if line.time == position.anchor]
+    if again:
+        return (again[-1], position.part) if position.part else (again[-1] + 1, 0)
     return -1, 0
 
 
@@ -334,6 +365,7 @@ def _position(lines: list[_Line], index: int, part: int, before: Position) -> Po
         part=part,
         anchor=anchor,
         skip=sum(line.end + 1 - line.first for line in kept) + part,
+        head=kept[0].time if kept else anchor,
     )
 
 
@@ -341,11 +373,6 @@ def _nanoseconds(prefix: re.Match[bytes]) -> int:
     seconds, fraction, zone = (group.decode() if group else "" for group in prefix.groups())
     moment = datetime.fromisoformat(f"{seconds}{'+00:00' if zone == 'Z' else zone}")
     return int(moment.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
-
-
-def _epoch(nanoseconds: int) -> float:
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return seconds + rest / 1e9
 
 
 def _boundary(data: bytes, end: int) -> int:
@@ -384,10 +411,7 @@ class _State:
     def text(self, turn: str) -> str:
         data: dict[str, Any] = {}
         if self._positions:
-            data["open"] = {
-                key: [place.since, place.lines, place.part, place.anchor, place.skip, place.failing]
-                for key, place in self._positions.items()
-            }
+            data["open"] = {key: list(astuple(place)) for key, place in self._positions.items()}
         if self._over:
             data["over"] = base64.b64encode(b"".join(sorted(self._over))).decode()
         if turn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import ssl
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from typing import Literal as OneOf
@@ -92,18 +94,18 @@ class Transport:
         try:
             with _named_breaches(self.access):
                 parts = []
-                for part in response.stream(_CHUNK, decode_content=True):
+                # Unpacked here and not by urllib3, which does not tell how many bytes of a chunked answer came.
+                for part in response.stream(_CHUNK, decode_content=False):
+                    self.traffic.add(0, len(part))
                     parts.append(part)
                     if time.monotonic() > deadline:
                         raise BrokenError("silence", f"the answer took more than {self._silence * _WHOLE:.0f} s")
-            answer = Answer(response.status, response.headers, b"".join(parts))
+            body = _unpacked(b"".join(parts), response.headers.get("Content-Encoding", ""))
         except BaseException:
             response.close()
             raise
-        finally:
-            self.traffic.add(0, response.tell())
         response.release_conn()
-        return answer
+        return Answer(response.status, response.headers, body)
 
     def stream(self, method: str, path: str, headers: Mapping[str, str], silence: float) -> Stream:
         """Send one request, and give the answer's body while it comes.
@@ -157,7 +159,6 @@ class Stream:
     def __init__(self, transport: Transport, response: urllib3.BaseHTTPResponse) -> None:
         self._transport = transport
         self._response = response
-        self._counted = 0
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
@@ -174,23 +175,25 @@ class Stream:
             BrokenError: if the connection breaks off, or nothing comes for too long.
         """
         with _named_breaches(self._transport.access):
-            for part in self._response.stream(_CHUNK, decode_content=True):
-                self._count()
+            for part in self._response.stream(_CHUNK, decode_content=False):
+                self._transport.traffic.add(0, len(part))
                 yield part
-        self._count()
 
     def read(self) -> bytes:
         """The rest of the body."""
         return b"".join(self.chunks())
 
     def close(self) -> None:
-        self._count()
         self._response.close()
 
-    def _count(self) -> None:
-        size = self._response.tell()
-        self._transport.traffic.add(0, size - self._counted)
-        self._counted = size
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    if encoding.strip().lower() != "gzip":
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error):
+        raise BrokenError("short", "its answer ended early") from None
 
 
 class _named_breaches:
