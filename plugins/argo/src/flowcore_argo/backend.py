@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from flowcore.plugin import CAPABILITIES, CONTRACT, hookimpl
+from flowcore.plugin import CAPABILITIES, CONTRACT, UsageError, hookimpl
 from flowcore_argo.limits import ARGUMENT_BYTES, NODES, OUTPUT_BYTES, SCRIPT_BYTES
 from flowcore_argo.options import Options as _Options
 
@@ -24,6 +24,8 @@ class ArgoBackend:
     name: ClassVar[str] = "argo"
 
     def __init__(self, options: _Options) -> None:
+        if options.artifacts not in ("claim", "repository"):
+            raise UsageError(f"the option artifacts is claim or repository, not {options.artifacts!r}")
         self.options = options
         self._runs: Runs | None = None
 
@@ -43,7 +45,7 @@ class ArgoBackend:
     def check(self, workflow: Workflow) -> list[Problem]:
         from flowcore_argo.fitness import problems
 
-        return problems(workflow, self.name)
+        return problems(workflow, self.name, self.options.artifacts == "repository")
 
     @hookimpl
     def render(self, workflow: Workflow) -> Rendered:

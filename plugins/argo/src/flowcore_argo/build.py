@@ -156,19 +156,20 @@ class Builder:
     ) -> tuple[str, Inputs]:
         """One pod."""
         name = self.name(origin.replace("[*]", ""))
-        gathers = tuple(
-            dict.fromkeys(
-                (frame.step_text(ref.step), ref.name)
-                for ref in (reads(step) if self.pods.artifacts else ())
-                if ref.kind == "output" and ref.path and _items(frame, ref)
-            )
+        places = [ref for ref in (reads(step) if self.pods.artifacts else ()) if ref.kind == "output" and ref.path]
+        gathered = dict.fromkeys((frame.step_text(ref.step), ref.name) for ref in places if _items(frame, ref))
+        single = dict.fromkeys(
+            (frame.step_text(ref.step), ref.name)
+            for ref in places
+            if not _items(frame, ref) and not _hands_on(frame, ref)
         )
         place = Place(
             origin=origin,
             name=name,
             step=step_text if fixed else "{{inputs.parameters.step}}",
             argument="" if fixed else step_text,
-            gathered=gathers,
+            gathered=tuple(gathered),
+            single=tuple(single),
             reads_artifacts=self.reads_artifacts(frame, step),
         )
         template, inputs = self.pods.template(step, place, scope)

@@ -20,13 +20,16 @@ from typing import Final
 
 from flowcore.plugin import RefusedError, UnreachableError, UsageError
 from flowcore_argo.options import Options
-from flowcore_argo.places import ARTIFACTS, MANAGED, RUN
+from flowcore_argo.places import ARTIFACTS, MANAGED, RUN, WORKFLOWS
+from flowcore_argo.pods import ARTIFACTS_VOLUME
+from flowcore_argo.stores import key_of
 from flowcore_kubernetes import PODS, Client, Object, owned, why_waiting
 
 _PACK: Final = (
     'cd "$1" && tar -cf - "$2" | tee /tmp/flowcore.tar | base64 && echo "end $(sha256sum </tmp/flowcore.tar)"'
 )
 _PATIENCE: Final = 300.0
+_SAME: Final = ("artifactRepositoryRef", "imagePullSecrets", "serviceAccountName")
 
 
 def download(client: Client, options: Options, workflow: Object, place: str, output: str, target: str) -> str:
@@ -36,8 +39,10 @@ def download(client: Client, options: Options, workflow: Object, place: str, out
         RefusedError: if no pod can read it.
     """
     step, _, name = place.rpartition("/")
-    pod = _reader(options, workflow, step, name)
     namespace = workflow["metadata"]["namespace"]
+    if not any(each["name"] == ARTIFACTS_VOLUME for each in workflow["spec"].get("volumes") or ()):
+        return _unpack(_by_workflow(client, options, workflow, place), "artifact", output, target)
+    pod = _reader(options, workflow, step, name)
     client.create(PODS, pod, namespace)
     try:
         text = _log(client, namespace, pod["metadata"]["name"])
@@ -67,6 +72,45 @@ def _reader(options: Options, workflow: Object, step: str, name: str) -> Object:
             spec[field] = workflow["spec"][field]
     metadata = {"name": f"{run}-read-{secrets.token_hex(4)}", "labels": {MANAGED: "flowcore", RUN: run}}
     return owned({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, workflow)
+
+
+def _by_workflow(client: Client, options: Options, workflow: Object, place: str) -> bytes:
+    """What a small Workflow reads out of Argo's repository: only Argo knows the way there."""
+    metadata, spec = workflow["metadata"], workflow["spec"]
+    name = f"{metadata['name']}-read-{secrets.token_hex(4)}"
+    key = key_of(metadata["name"], place)
+    artifact = {"name": "artifact", "path": "/flowcore/artifact", "archive": {"none": {}}, "s3": {"key": key}}
+    container = {
+        "image": options.helper_image,
+        "command": ["sh", "-c", _PACK.replace("$", "$$"), "flowcore", "/flowcore", "artifact"],
+    }
+    reader: Object = {
+        "apiVersion": workflow["apiVersion"],
+        "kind": "Workflow",
+        "metadata": {"name": name, "labels": {RUN: metadata["name"]}},
+        "spec": {
+            "entrypoint": "read",
+            "activeDeadlineSeconds": round(_PATIENCE),
+            "templates": [{"name": "read", "inputs": {"artifacts": [artifact]}, "container": container}],
+            **{field: spec[field] for field in _SAME if field in spec},
+        },
+    }
+    namespace = metadata["namespace"]
+    client.create(WORKFLOWS, owned(reader, workflow), namespace)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            status = client.get(WORKFLOWS, name, namespace).get("status") or {}
+            if status.get("phase") == "Succeeded":
+                request = client.request("get", PODS, name, namespace, "log")
+                text = client.bytes_of(request, {"container": "main"})
+                return b"\n".join(line for line in text.split(b"\n") if b"argo=true" not in line)
+            if status.get("phase") in ("Failed", "Error"):
+                raise RefusedError(f"Argo cannot read the artifact {key}: {status.get('message') or 'it failed'}")
+            time.sleep(0.5)
+        raise UnreachableError(f"the Workflow {name} that reads the artifact has not ended after {_PATIENCE:g} s")
+    finally:
+        client.delete(WORKFLOWS, name, namespace)
 
 
 def _log(client: Client, namespace: str, name: str) -> bytes:

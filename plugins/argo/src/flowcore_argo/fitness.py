@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from flowcore.plugin import MISSING, Container, Manifest, Nested, Problem, Step, Workflow
+from flowcore.plugin import MISSING, Container, Manifest, Nested, Problem, Step, Workflow, references
 from flowcore_argo.limits import REPEATS
 from flowcore_argo.manifests import condition
 
@@ -16,9 +16,11 @@ WORKFLOW_KEYS: Final = ("cron", "pod_spec_patch")
 STEP_KEYS: Final = ("pod_spec_patch",)
 
 
-def problems(workflow: Workflow, backend: str) -> list[Problem]:
-    """Everything that is refused, each with its place."""
+def problems(workflow: Workflow, backend: str, stored: bool) -> list[Problem]:
+    """Everything that is refused, each with its place; ``stored``: artifacts are kept in Argo's repository."""
     found = []
+    if stored:
+        found += _handed_on(workflow)
     for key in workflow.backends.get(backend, {}):
         if key not in WORKFLOW_KEYS:
             message = f"{backend} has no such key for a workflow; it has {', '.join(WORKFLOW_KEYS)}"
@@ -110,6 +112,21 @@ def _step(path: Where, step: Step, siblings: dict[str, Step], backend: str) -> I
         yield Problem((*path, "cache"), f"backend {backend} keeps single steps, not nested workflows")
     yield from _braces(path, "labels", step.labels)
     yield from _braces(path, "annotations", step.annotations)
+
+
+def _handed_on(workflow: Workflow, path: Where = ()) -> Iterator[Problem]:
+    """A template has to name the artifacts that it is given, so no workflow can hand on where one is."""
+    for name, step in workflow.steps.items():
+        if not isinstance(step.action, Nested):
+            continue
+        here: Where = (*path, "steps", name)
+        for key, value in (*step.action.args.items(), *step.action.workflow.outputs.items()):
+            if any(ref.path for ref in references(value)):
+                message = (
+                    "with artifacts in Argo's repository no nested workflow is given, or gives, an artifact's place"
+                )
+                yield Problem((*here, "workflow", key), message)
+        yield from _handed_on(step.action.workflow, (*here, "workflow"))
 
 
 def _braces(path: Where, field: str, texts: object) -> Iterator[Problem]:

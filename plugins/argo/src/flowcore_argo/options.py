@@ -15,6 +15,11 @@ class Options(KubernetesOptions):
 
     helper_image: str = "busybox:1"
     """An image with ``sh``, ``tar`` and ``base64``: it opens the folders of artifacts, and reads them for downloads."""
+    artifacts: str = "claim"
+    """Where artifacts are kept: ``claim``, a volume claim of the run, or ``repository``, Argo's artifact repository of
+    the kind S3."""
+    artifact_repository: str = ""
+    """Which repository: CONFIG_MAP/KEY of the namespace. Default: the one that Argo is configured with."""
     artifact_size: str = "1Gi"
     """How much a run's artifacts may take: the size of the volume claim that holds them."""
     storage_class: str = ""

@@ -50,6 +50,7 @@ from flowcore_argo.places import (
     STEP,
 )
 from flowcore_argo.quoting import EMPTY, handed_over, member, static, string_literal, tag
+from flowcore_argo.stores import read, written
 
 INPUT: Final = NameRule(
     63, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", first="abcdefghijklmnopqrstuvwxyz"
@@ -131,7 +132,8 @@ class Place:
         step: the text of FLOW_STEP: the origin, or a reference to an input that holds it.
         argument: the argument for that input, where there is one.
         gathered: artifacts of a foreach that the step reads: step, output.
-        reads_artifacts: whether it reads any artifact.
+        single: artifacts of steps that it reads: step, output.
+        reads_artifacts: whether it may read any, by whatever way it comes to know the place.
     """
 
     origin: str
@@ -139,6 +141,7 @@ class Place:
     step: str
     argument: str = ""
     gathered: tuple[tuple[str, str], ...] = ()
+    single: tuple[tuple[str, str], ...] = ()
     reads_artifacts: bool = False
 
 
@@ -151,7 +154,12 @@ class PodMaker:
     workflow: str
     """The document's name."""
     artifacts: bool = False
-    """Whether the run has a volume for artifacts."""
+    """Whether the run has artifacts."""
+
+    @property
+    def stored(self) -> bool:
+        """Whether they are kept in Argo's repository."""
+        return self.artifacts and self.options.artifacts == "repository"
 
     def template(self, step: Step, place: Place, scope: Scope) -> tuple[Object, Inputs]:
         """The template of a step, and what the task that calls it has to give."""
@@ -169,12 +177,16 @@ class PodMaker:
         values = {name: output.type for name, output in step.outputs.items() if not output.artifact}
         if values:
             template["outputs"] = {"parameters": [_output(name, kind) for name, kind in values.items()]}
+        if self.stored:
+            _add(template, "inputs", read(place.single, place.gathered))
+            artifacts = [name for name, output in step.outputs.items() if output.artifact]
+            _add(template, "outputs", written(artifacts, place.step, place.origin.endswith("[*]")))
         if step.retry is not None and step.retry.limit:
             template["retryStrategy"] = retry_strategy(step.retry)
         template.update(self._limits(step))
         if step.cache is not None:
             template["memoize"] = self._memoize(step, place, inputs, scope)
-            template["inputs"] = {"parameters": inputs.parameters()}
+            template.setdefault("inputs", {})["parameters"] = inputs.parameters()
         template.update(placement(step))
         patch = step.backends.get("argo", {}).get("pod_spec_patch")
         if patch is not None:
@@ -264,17 +276,10 @@ class PodMaker:
 
     def _mounts(self, step: Step, place: Place, body: Object, files: bool) -> list[Object]:
         mounts: list[Object] = []
-        if any(output.artifact for output in step.outputs.values()):
-            mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": OUTPUTS, "subPath": place.step})
-            body["initContainers"] = [self._open_folder(mounts[0])]
+        if not self.stored:
+            self._artifact_mounts(step, place, body, mounts)
         if files:
             mounts.append({"name": FILES_VOLUME, "mountPath": FILES, "readOnly": True})
-        if place.reads_artifacts:
-            mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": ARTIFACTS, "readOnly": True})
-        if place.gathered:
-            items = {"name": ITEMS_VOLUME, "mountPath": ITEMS}
-            body.setdefault("initContainers", []).append(self._gather(place, [*mounts[-1:], items]))
-            mounts.append({**items, "readOnly": True})
         for path, mount in step.mounts.items():
             entry: Object = {"name": volume_name(mount.volume), "mountPath": path}
             if mount.sub_path:
@@ -283,6 +288,18 @@ class PodMaker:
                 entry["readOnly"] = True
             mounts.append(entry)
         return mounts
+
+    def _artifact_mounts(self, step: Step, place: Place, body: Object, mounts: list[Object]) -> None:
+        """The run's volume of artifacts: what the step writes, and what it reads."""
+        if any(output.artifact for output in step.outputs.values()):
+            mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": OUTPUTS, "subPath": place.step})
+            body["initContainers"] = [self._open_folder(mounts[0])]
+        if place.reads_artifacts:
+            mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": ARTIFACTS, "readOnly": True})
+        if place.gathered:
+            items = {"name": ITEMS_VOLUME, "mountPath": ITEMS}
+            body.setdefault("initContainers", []).append(self._gather(place, [*mounts[-1:], items]))
+            mounts.append({**items, "readOnly": True})
 
     def _open_folder(self, mount: Object) -> Object:
         """The kubelet makes the folder for root alone; and what an earlier attempt left must not be there."""
@@ -453,6 +470,11 @@ def _resources(step: Step) -> Object:
     if step.requests:
         found["requests"] = {names.get(name, name): amount for name, amount in requests.items()}
     return found
+
+
+def _add(template: Object, side: str, artifacts: list[Object]) -> None:
+    if artifacts:
+        template.setdefault(side, {})["artifacts"] = artifacts
 
 
 def _output(name: str, kind: Type) -> Object:

@@ -78,7 +78,8 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
         spec["onExit"] = EXIT
     spec.update(_run_fields(workflow, options))
     cron = workflow.backends.get(backend, {}).get("cron")
-    volumes, claims = _volumes(workflow, options, every, files, artifacts, CRON_NAME if cron else RUN_NAME)
+    claimed = artifacts and options.artifacts == "claim"
+    volumes, claims = _volumes(workflow, options, every, files, claimed, CRON_NAME if cron else RUN_NAME)
     if volumes:
         spec["volumes"] = volumes
     if claims:
@@ -98,7 +99,7 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
     }
     if cron is not None:
         object = as_cron(object, cron)
-    companions = [*config_maps(FILES_MAP, files.texts).objects, *_claims(options, artifacts)]
+    companions = [*config_maps(FILES_MAP, files.texts).objects, *_claims(options, claimed)]
     return _rendered(workflow, backend, [object, *companions])
 
 
@@ -208,6 +209,9 @@ def _run_fields(workflow: Workflow, options: Options) -> Object:
         fields["podGC"] = {"strategy": options.pod_gc}
     if options.priority_class:
         fields["podPriorityClassName"] = options.priority_class
+    if options.artifacts == "repository" and options.artifact_repository:
+        config_map, _, key = options.artifact_repository.partition("/")
+        fields["artifactRepositoryRef"] = {"configMap": config_map, **({"key": key} if key else {})}
     patch = {"terminationGracePeriodSeconds": round(options.grace), **options.pod_spec_patch}
     patch.update(workflow.backends.get("argo", {}).get("pod_spec_patch", {}))  # type: ignore[arg-type]
     fields["podSpecPatch"] = json.dumps(patch)
