@@ -108,7 +108,14 @@ def _options(options: type) -> dict[str, dict[str, Any]]:
 
 
 def _texts(options: type) -> dict[str, str]:
-    """The string below each field, in one line; nothing where there is no source."""
+    """The string below each field, inherited ones too, in one line; nothing where there is no source."""
+    texts: dict[str, str] = {}
+    for cls in reversed(options.__mro__[:-1]):
+        texts |= _own_texts(cls)
+    return texts
+
+
+def _own_texts(options: type) -> dict[str, str]:
     import ast
     import inspect
     import textwrap
