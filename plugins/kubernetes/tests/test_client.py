@@ -70,7 +70,6 @@ def test_a_list_has_all_pages(api: Any, make_client: Make) -> None:
     listing = client.list(CONFIG_MAPS)
     assert [object["metadata"]["name"] for object in listing.items] == names
     assert listing.resource_version == "7"
-    assert [object["metadata"]["name"] for object in client.pages(CONFIG_MAPS)] == names
 
 
 def test_a_list_that_expires_half_way_begins_again(api: Any, make_client: Make) -> None:

@@ -167,20 +167,6 @@ class Client:
             return Listing(tuple(items), version)
         raise AssertionError("the last round returns or raises")
 
-    def pages(
-        self,
-        resource: Resource,
-        namespace: str | None = None,
-        *,
-        labels: str = "",
-        fields: str = "",
-        metadata_only: bool = False,
-        everywhere: bool = False,
-    ) -> Iterator[Object]:
-        """The objects of a kind one by one, asked for as they are needed; ExpiredError if that takes minutes."""
-        for page in self._pages(resource, namespace, labels, fields, metadata_only, everywhere):
-            yield from page.get("items") or ()
-
     def create(
         self, resource: Resource, object: Mapping[str, Any], namespace: str | None = None, *, dry_run: bool = False
     ) -> Object:
