@@ -25,8 +25,10 @@ RUNNING: Final = (
     *READING,
     Permission.on(WORKFLOWS, "create", "patch", "update", "delete"),
     Permission.on(PODS, "delete"),
+    Permission.on(PODS, "patch", subresource="status"),
 )
-"""To start, cancel, resume and delete them; pods are deleted that do not start, or do not end."""
+"""To start, cancel, resume and delete them. Pods that do not start are declared failed; those and pods that do not end
+are deleted."""
 
 
 def of_user(rendered: Rendered) -> tuple[Permission, ...]:

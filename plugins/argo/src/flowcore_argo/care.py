@@ -1,15 +1,14 @@
 """What Argo leaves to whoever looks: pods that never start, and processes that ignore their end.
 
 Argo waits for ever for an image, a secret or a machine, and after a cancel it asks a process to end but does not make
-it. So whoever polls a run takes such a pod away when its time is over; what kept it from starting is written down in
-the Workflow first, since Argo only says that the pod is gone.
+it. So whoever polls a run ends such a pod when its time is over; what kept it from starting is written down in the
+Workflow, since Argo only says that the pod failed.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from datetime import datetime, timezone
 from typing import Final
 
 from attrs import define, field
@@ -17,7 +16,6 @@ from attrs import define, field
 from flowcore_argo.options import Options
 from flowcore_argo.places import CANCELLED, GIVEN_UP, PENDING, WOKEN
 from flowcore_argo.status import Pod, View, seconds
-from flowcore_argo.stored import ended_by_hand
 from flowcore_kubernetes import (
     PODS,
     Cause,
@@ -51,6 +49,7 @@ class Care:
         Returns:
             Whether processes of a cancelled run go on although its Workflow has ended.
         """
+        self._sweep(workflow, view)
         over = (workflow.get("status") or {}).get("phase") in ENDED
         cancelled = (workflow["metadata"].get("annotations") or {}).get(CANCELLED)
         if cancelled is not None:
@@ -101,8 +100,9 @@ class Care:
         return alive and over
 
     def _give_up(self, workflow: Object, pod: Pod, waited: float) -> None:
-        """End a pod that does not start. Argo would make it anew, so its node is ended first, with the cause."""
-        namespace, name = workflow["metadata"]["namespace"], workflow["metadata"]["name"]
+        """End a pod that does not start: it is declared failed. If it were only deleted, Argo would make it anew."""
+        metadata = workflow["metadata"]
+        namespace = metadata["namespace"]
         found = self.client.find(PODS, pod.name, namespace)
         if found is None or found.get("status", {}).get("phase") != "Pending":
             return
@@ -112,37 +112,54 @@ class Care:
             if waited < patience + _TO_SPEAK:
                 return  # Kubernetes may still say what is wrong
             cause = Cause("backend", "its pod did not start")
-        said = f"{cause.message} (given up after {patience:g} s)"
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        end = {"phase": "Error", "message": said, "finishedAt": now, "taskResultSynced": True}
-        if not ended_by_hand(workflow, pod.node["id"], end):
-            return
-        metadata = workflow["metadata"]
-        # Written down twice: Argo may still look at the pod and put its own words into the node.
-        notes = json.loads((metadata.get("annotations") or {}).get(GIVEN_UP, "{}"))
-        notes[pod.node["id"]] = [cause.reason, said]
-        patch: Object = {
+        # The cause is written down first: a poll from elsewhere may be the next to look.
+        notes = _given_up(workflow)
+        notes[pod.node["id"]] = [cause.reason, f"{cause.message} (given up after {patience:g} s)"]
+        patch = {
             "metadata": {
                 "resourceVersion": metadata["resourceVersion"],
                 "annotations": {GIVEN_UP: json.dumps(notes)},
             }
         }
-        status = workflow["status"]
-        if status.get("compressedNodes"):
-            patch["status"] = {"compressedNodes": status["compressedNodes"]}
-        else:
-            patch["status"] = {"nodes": {pod.node["id"]: end}}
         try:
-            self.client.patch(self.workflows, name, patch, namespace)
-        except ConflictError:
-            return  # something changed meanwhile: the next poll looks again
-        self._delete(namespace, pod.name)
+            changed = self.client.patch(self.workflows, metadata["name"], patch, namespace)
+            metadata.update(changed["metadata"])
+            self.client.patch(PODS, pod.name, failed(found), namespace, subresource="status")
+        except (ConflictError, NotFoundError):
+            pass  # something changed meanwhile: the next poll looks again
+
+    def _sweep(self, workflow: Object, view: View) -> None:
+        """Delete the pods that were given up, once Argo has seen that they failed."""
+        notes = _given_up(workflow)
+        for pod in view.pods if notes else ():
+            if pod.node["id"] in notes and pod.ended and pod.node["id"] not in self._gone:
+                self._gone.add(pod.node["id"])
+                self._delete(workflow["metadata"]["namespace"], pod.name)
 
     def _delete(self, namespace: str, name: str) -> None:
         try:
             self.client.delete(PODS, name, namespace, grace=1)
         except NotFoundError:
             pass
+
+
+def failed(pod: Object) -> Object:
+    """The change of a pod's status by which Argo takes it for one that could not be run.
+
+    That takes a container that waits; a pod without a machine has none yet.
+    """
+    status: Object = {"phase": "Failed"}
+    if not pod.get("status", {}).get("containerStatuses"):
+        waiting = {"waiting": {"reason": "GivenUp", "message": "it did not start in time"}}
+        main = next(each for each in pod["spec"]["containers"] if each["name"] == "main")
+        fields = {"ready": False, "restartCount": 0, "image": main["image"], "imageID": ""}
+        status["containerStatuses"] = [{"name": "main", "state": waiting, **fields}]
+    return {"status": status}
+
+
+def _given_up(workflow: Object) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads((workflow["metadata"].get("annotations") or {}).get(GIVEN_UP, "{}"))
+    return found
 
 
 def _patience(pod: Pod, options: Options) -> float:

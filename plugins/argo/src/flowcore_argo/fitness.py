@@ -18,7 +18,7 @@ STEP_KEYS: Final = ("pod_spec_patch",)
 
 def problems(workflow: Workflow, backend: str, stored: bool) -> list[Problem]:
     """Everything that is refused, each with its place; ``stored``: artifacts are kept in Argo's repository."""
-    found = []
+    found: list[Problem] = []
     if stored:
         found += _handed_on(workflow)
     for key in workflow.backends.get(backend, {}):
@@ -123,7 +123,7 @@ def _handed_on(workflow: Workflow, path: Where = ()) -> Iterator[Problem]:
         for key, value in (*step.action.args.items(), *step.action.workflow.outputs.items()):
             if any(ref.path for ref in references(value)):
                 message = (
-                    "with artifacts in Argo's repository no nested workflow is given, or gives, an artifact's place"
+                    "with artifacts in Argo's repository no nested workflow takes or gives an artifact's place"
                 )
                 yield Problem((*here, "workflow", key), message)
         yield from _handed_on(step.action.workflow, (*here, "workflow"))

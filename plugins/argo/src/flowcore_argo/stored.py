@@ -33,19 +33,6 @@ def nodes_of(workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list((status.get("nodes") or {}).values())
 
 
-def ended_by_hand(workflow: dict[str, Any], node: str, end: Mapping[str, Any]) -> bool:
-    """Put an end into a node, in the Workflow at hand; False if it has none of that name."""
-    status = workflow["status"]
-    packed = status.get("compressedNodes")
-    nodes = {each["id"]: dict(each) for each in nodes_of(workflow)} if packed else status.get("nodes") or {}
-    if node not in nodes:
-        return False
-    nodes[node] = {**nodes[node], **end}
-    if packed:
-        status["compressedNodes"] = pack(nodes)
-    return True
-
-
 def pack(nodes: Mapping[str, Any]) -> str:
     """Nodes as Argo packs them."""
     return base64.b64encode(gzip.compress(json.dumps(nodes, separators=(",", ":")).encode())).decode()

@@ -46,7 +46,7 @@ def _item_key(name: str) -> str:
 
 def read(single: Iterable[tuple[str, str]], gathered: Iterable[tuple[str, str]]) -> list[Object]:
     """The artifacts that a template is given: ``(step, output)`` of steps, and of foreaches as a whole."""
-    found = []
+    found: list[Object] = []
     for root, pairs in ((ARTIFACTS, single), (ITEMS, gathered)):
         for step, name in pairs:
             place = f"{step}/{name}"
