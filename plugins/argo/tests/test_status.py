@@ -8,7 +8,7 @@ from flowcore.backend import Backend, load
 from flowcore.runs import Leaf, Phase
 from flowcore_argo.plan import Plan
 from flowcore_argo.status import Cancel, fnv, pod_name, view_of
-from flowcore_argo.stored import nodes_of, pack
+from flowcore_argo.stored import nodes_of, pack, with_end
 
 BACKEND = Backend.select("argo")
 RUN = "run-abc"
@@ -234,10 +234,14 @@ def test_a_pods_name_is_as_argo_makes_it():
     assert pod_name("wf-x", {"name": "wf-x.a"}) == f"wf-x-{fnv('wf-x.a')}"
 
 
-def test_packed_nodes_are_read():
+def test_packed_nodes_are_read_and_changed():
     nodes = {"a": {"id": "a", "phase": "Pending"}}
     workflow = {"metadata": {"name": "x"}, "status": {"compressedNodes": pack(nodes)}}
     assert nodes_of(workflow) == [nodes["a"]]
+    workflow["status"] = with_end(workflow, "a", {"phase": "Error"})
+    assert nodes_of(workflow) == [{"id": "a", "phase": "Error"}]
+    plain = {"metadata": {"name": "x"}, "status": {"nodes": nodes}}
+    assert with_end(plain, "a", {"phase": "Error"}) == {"nodes": {"a": {"phase": "Error"}}}
 
 
 def test_nodes_in_argos_own_database_are_refused():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime, timezone
 from typing import Final
 
 from attrs import define, field
@@ -16,6 +17,7 @@ from attrs import define, field
 from flowcore_argo.options import Options
 from flowcore_argo.places import CANCELLED, GIVEN_UP, PENDING, WOKEN
 from flowcore_argo.status import Pod, View, seconds
+from flowcore_argo.stored import with_end
 from flowcore_kubernetes import (
     PODS,
     Cause,
@@ -24,6 +26,7 @@ from flowcore_kubernetes import (
     NotFoundError,
     Object,
     Resource,
+    cause_of_text,
     events_of,
     why_waiting,
 )
@@ -104,9 +107,14 @@ class Care:
         metadata = workflow["metadata"]
         namespace = metadata["namespace"]
         found = self.client.find(PODS, pod.name, namespace)
-        if found is None or found.get("status", {}).get("phase") != "Pending":
+        if found is not None and found.get("status", {}).get("phase") != "Pending":
             return
-        cause = why_waiting(found, events_of(self.client, found))
+        if found is None:
+            cause = cause_of_text(pod.node.get("message") or "")
+            if cause is None:
+                return  # Argo has not come to make it
+        else:
+            cause = why_waiting(found, events_of(self.client, found))
         patience = _patience(pod, self.options)
         if cause is None:
             if waited < patience + _TO_SPEAK:
@@ -115,16 +123,22 @@ class Care:
         # The cause is written down first: a poll from elsewhere may be the next to look.
         notes = _given_up(workflow)
         notes[pod.node["id"]] = [cause.reason, f"{cause.message} (given up after {patience:g} s)"]
-        patch = {
+        patch: Object = {
             "metadata": {
                 "resourceVersion": metadata["resourceVersion"],
                 "annotations": {GIVEN_UP: json.dumps(notes)},
             }
         }
+        if found is None:
+            # There is no pod that could fail: Argo is refused it, again and again.
+            now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            end = {"phase": "Error", "message": notes[pod.node["id"]][1], "finishedAt": now, "taskResultSynced": True}
+            patch["status"] = with_end(workflow, pod.node["id"], end)
         try:
             changed = self.client.patch(self.workflows, metadata["name"], patch, namespace)
             metadata.update(changed["metadata"])
-            self.client.patch(PODS, pod.name, failed(found), namespace, subresource="status")
+            if found is not None:
+                self.client.patch(PODS, pod.name, failed(found), namespace, subresource="status")
         except (ConflictError, NotFoundError):
             pass  # something changed meanwhile: the next poll looks again
 

@@ -122,9 +122,7 @@ def _handed_on(workflow: Workflow, path: Where = ()) -> Iterator[Problem]:
         here: Where = (*path, "steps", name)
         for key, value in (*step.action.args.items(), *step.action.workflow.outputs.items()):
             if any(ref.path for ref in references(value)):
-                message = (
-                    "with artifacts in Argo's repository no nested workflow takes or gives an artifact's place"
-                )
+                message = "with artifacts in Argo's repository no nested workflow takes or gives an artifact's place"
                 yield Problem((*here, "workflow", key), message)
         yield from _handed_on(step.action.workflow, (*here, "workflow"))
 

@@ -33,6 +33,14 @@ def nodes_of(workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list((status.get("nodes") or {}).values())
 
 
+def with_end(workflow: Mapping[str, Any], node: str, end: Mapping[str, Any]) -> dict[str, Any]:
+    """The change of a Workflow's status that puts an end into one node."""
+    if (workflow.get("status") or {}).get("compressedNodes"):
+        nodes = {each["id"]: {**each, **end} if each["id"] == node else each for each in nodes_of(workflow)}
+        return {"compressedNodes": pack(nodes)}
+    return {"nodes": {node: dict(end)}}
+
+
 def pack(nodes: Mapping[str, Any]) -> str:
     """Nodes as Argo packs them."""
     return base64.b64encode(gzip.compress(json.dumps(nodes, separators=(",", ":")).encode())).decode()
