@@ -32,8 +32,8 @@ from flowcore_kubernetes import (
 )
 
 ENDED: Final = ("Succeeded", "Failed", "Error")
-_TO_SPEAK: Final = 15.0
-"""Seconds that Kubernetes has to say why a pod does not start."""
+_TO_SPEAK: Final = 90.0
+"""Seconds that Kubernetes has to say why a pod does not start; a busy machine takes long to look at it."""
 
 
 @define
