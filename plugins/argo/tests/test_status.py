@@ -114,6 +114,15 @@ def test_a_pod_that_waits_says_why():
     assert leaves_of(plan, node(".x", "Pending", "PodInitializing"))["x"].reason is None
 
 
+def test_a_pod_that_was_given_up_has_ended_once_argo_says_when():
+    plan = plan_of("steps: {x: {command: ['true']}}")
+    gone = node(".x", "Error", "pod deleted", end=None)
+    given_up = {gone["id"]: ("secret", "a secret is missing")}
+    for ended, phase in ((gone, Phase.PENDING), (node(".x", "Error", "pod deleted"), Phase.ERROR)):
+        (leaf,) = view_of(plan, [ended], given_up, {}, lambda message: None).leaves
+        assert (leaf.phase, leaf.reason, leaf.message) == (phase, "secret", "a secret is missing")
+
+
 def test_attempts_are_counted_and_the_last_one_is_the_step():
     plan = plan_of("steps: {x: {retry: {limit: 2}, command: ['true']}}")
     first = node(".x(0)", "Failed", "main: Error (exit code 1)", start=1, end=2, **exited(1))

@@ -296,6 +296,9 @@ class _Reader:
         )
         if last["id"] in self.given_up and row.phase in (P.ERROR, P.FAILED):
             reason, message = self.given_up[last["id"]]
+            if leaf.finished is None and not self.over:
+                # Argo has seen that the pod is over, and has yet to write down since when.
+                return evolve(leaf, phase=P.PENDING, reason=reason, message=message, exit_code=None)
             return evolve(leaf, phase=P.ERROR, reason=reason, message=message, exit_code=None)
         if row.reason == "run-timeout":
             # Whether Argo or the kubelet saw it first changes the node's own time.
