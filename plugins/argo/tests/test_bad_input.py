@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("argo-bad-input")]
 
 HEAD = 'flowcore: 1\nname: bad\ndefaults: {image: "busybox:1", pending_timeout: 20s}\n'
 STARTLESS = {
-    "image": ("steps: {x: {image: 'flowcore.invalid/no-such:1', command: ['true']}}", "image", "no-such"),
+    "image": ("steps: {x: {image: 'localhost:1/no-such:1', command: ['true']}}", "image", "no-such"),
     "secret": (
         "steps: {x: {env: {A: {secret: no-such-secret, key: a}}, command: ['true']}}",
         "secret",

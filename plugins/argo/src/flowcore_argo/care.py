@@ -109,17 +109,21 @@ class Care:
         found = self.client.find(PODS, pod.name, namespace)
         if found is not None and found.get("status", {}).get("phase") != "Pending":
             return
+        events: tuple[Object, ...] = ()
         if found is None:
             cause = cause_of_text(pod.node.get("message") or "")
             if cause is None:
                 return  # Argo has not come to make it
         else:
-            cause = why_waiting(found, events_of(self.client, found))
+            events = events_of(self.client, found)
+            cause = why_waiting(found, events)
         patience = _patience(pod, self.options)
         if cause is None:
             if waited < patience + _TO_SPEAK:
                 return  # Kubernetes may still say what is wrong
             cause = Cause("backend", "its pod did not start")
+            if found is not None and _pulls(events):
+                cause = Cause("image", "its image is still being pulled")
         # The cause is written down first: a poll from elsewhere may be the next to look.
         notes = _given_up(workflow)
         notes[pod.node["id"]] = [cause.reason, f"{cause.message} (given up after {patience:g} s)"]
@@ -155,6 +159,15 @@ class Care:
             self.client.delete(PODS, name, namespace, grace=1)
         except NotFoundError:
             pass
+
+
+def _pulls(events: tuple[Object, ...]) -> bool:
+    """Whether an image was being pulled when the last of a pod's events came."""
+    told = sorted(
+        (str(event.get("lastTimestamp") or event.get("eventTime") or ""), event["reason"]) for event in events
+    )
+    pulls = [reason for _, reason in told if reason in ("Pulling", "Pulled", "Failed", "Created", "Started")]
+    return bool(pulls) and pulls[-1] == "Pulling"
 
 
 def failed(pod: Object) -> Object:
