@@ -17,6 +17,8 @@ from flowcore.plugin import (
     ConfigMapKey,
     Container,
     Expr,
+    Get,
+    ListOf,
     Manifest,
     NameRule,
     Python,
@@ -32,7 +34,6 @@ from flowcore.plugin import (
     mangle,
     step_shim,
     step_words,
-    unparse,
 )
 from flowcore_argo.expressions import Scope, alone_code, template_code, text_code
 from flowcore_argo.limits import OUTPUT_BYTES
@@ -399,12 +400,14 @@ class Words:
 
 
 def input_name(expr: Expr) -> str:
-    """A readable name for an expression's value."""
-    if isinstance(expr, Ref) and expr.kind == "output":
+    """A readable name for an expression's value; two that are the same get different ones where they are used."""
+    if isinstance(expr, Get):
+        return f"{input_name(expr.base)}-{expr.key}"
+    if not isinstance(expr, Ref):
+        return "values" if isinstance(expr, ListOf) else "value"
+    if expr.kind == "output":
         return f"{expr.step}-{expr.name}-path" if expr.path else f"{expr.step}-{expr.name}"
-    if isinstance(expr, Ref) and expr.kind == "param":
-        return expr.name
-    return unparse(expr)
+    return expr.name if expr.kind == "param" else expr.kind.replace(".", "-")
 
 
 def retry_strategy(retry: Retry) -> Object:
