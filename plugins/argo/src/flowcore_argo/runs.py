@@ -47,6 +47,7 @@ from flowcore_argo.stored import nodes_of
 from flowcore_kubernetes import (
     CLAIMS,
     CONFIG_MAPS,
+    PODS,
     AlreadyExistsError,
     Client,
     ConflictError,
@@ -54,10 +55,10 @@ from flowcore_kubernetes import (
     LogSource,
     NotFoundError,
     Object,
+    Resource,
     cause_of_text,
     connect,
     controller_fault,
-    create_companions,
     owned,
     read_logs,
     require_namespace,
@@ -67,6 +68,9 @@ from flowcore_kubernetes import (
 )
 
 ENDED: Final = ("Succeeded", "Failed", "Error")
+_KINDS: Final = {"ConfigMap": CONFIG_MAPS, "PersistentVolumeClaim": CLAIMS}
+_LINGERING: Final = 60.0
+"""Seconds that a run of the same name, or what it has left, may take to be gone."""
 _KEPT: Final = 16
 """Workflows that are kept in memory, so that a poll of one that did not change needs not fetch it."""
 
@@ -106,7 +110,7 @@ class Runs:
         workflow, companions = self._objects(rendered, name)
         kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
         try:
-            created = self.client.create(kind, workflow)
+            created = self._create(kind, workflow)
         except AlreadyExistsError:
             created = self.client.get(kind, name)
             if _notes(created).get(DIGEST) != rendered.digest:
@@ -119,13 +123,39 @@ class Runs:
                 self.client.patch(WORKFLOWS, name, {"spec": {"suspend": None}})
         return RunHandle(self.backend, f"{self.client.namespace}/{name}")
 
+    def _create(self, kind: Resource, workflow: Object) -> Object:
+        """Create a Workflow. One of that name that is being deleted is waited for: its pods have the same names."""
+        name = workflow["metadata"]["name"]
+        end = time.monotonic() + _LINGERING
+        while True:
+            try:
+                return self.client.create(kind, workflow)
+            except AlreadyExistsError:
+                found = self.client.find(kind, name, metadata_only=True)
+                if found is not None and (not _leaving(found) or time.monotonic() > end):
+                    raise
+            time.sleep(0.3)
+
     def _accompany(self, workflow: Object, companions: list[Object]) -> None:
-        """Create what belongs to a Workflow, which waits meanwhile: its pods would wait longer for files."""
-        maps = [each for each in companions if each["kind"] == "ConfigMap"]
-        create_companions(self.client, maps, workflow)
+        """Create what belongs to a Workflow, which waits meanwhile: its pods would wait longer for files.
+
+        What a deleted run of the same name had is on its way out, and is waited for.
+        """
+        uid = workflow["metadata"]["uid"]
+        end = time.monotonic() + _LINGERING
         for each in companions:
-            if each["kind"] == "PersistentVolumeClaim":
-                self.client.ensure(CLAIMS, owned(each, workflow))
+            kind = _KINDS[each["kind"]]
+            while True:
+                found = self.client.ensure(kind, owned(each, workflow))
+                owners = found["metadata"].get("ownerReferences") or []
+                if any(owner["uid"] == uid for owner in owners) and not _leaving(found):
+                    break
+                if time.monotonic() > end:
+                    raise RefusedError(
+                        f"{each['kind']} {each['metadata']['name']} in namespace {self.client.namespace} is not this"
+                        " run's; delete it, or use a new key"
+                    )
+                time.sleep(0.3)
 
     def _objects(self, rendered: Rendered, name: str) -> tuple[Object, list[Object]]:
         """The objects of a run: what was rendered, with the run's name."""
@@ -144,9 +174,8 @@ class Runs:
         workflow, companions = self._objects(rendered, run_id(rendered.name, "validate"))
         kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
         self.client.create(kind, workflow, dry_run=True)
-        kinds = {"ConfigMap": CONFIG_MAPS, "PersistentVolumeClaim": CLAIMS}
         for each in companions:
-            self.client.create(kinds[each["kind"]], each, dry_run=True)
+            self.client.create(_KINDS[each["kind"]], each, dry_run=True)
 
     # Poll
 
@@ -200,9 +229,9 @@ class Runs:
         try:
             if known is not None:
                 head = self.client.get(WORKFLOWS, name, namespace, metadata_only=True)
-                if head["metadata"]["resourceVersion"] == known.version:
+                if not _leaving(head) and head["metadata"]["resourceVersion"] == known.version:
                     return known
-            workflow = self.client.get(WORKFLOWS, name, namespace)
+            workflow = self._get(namespace, name)
         except NotFoundError:
             raise GoneError(f"{self.backend}://{key}: this run is gone") from None
         plan = Plan(name, workflow["spec"])
@@ -283,6 +312,8 @@ class Runs:
         """The runs of the namespace, newest first."""
         found = []
         for workflow in self.client.list(WORKFLOWS, labels=f"{MANAGED}=flowcore").items:
+            if _leaving(workflow):
+                continue
             metadata, status = workflow["metadata"], workflow.get("status") or {}
             handle = RunHandle(self.backend, f"{metadata['namespace']}/{metadata['name']}")
             cancelled = CANCELLED in _notes(workflow)
@@ -310,7 +341,7 @@ class Runs:
         workflow = self._get(namespace, name)
         if (workflow.get("status") or {}).get("phase") not in ENDED:
             raise RefusedError(f"run {name} is not over; cancel it first, then delete it")
-        self.client.delete(WORKFLOWS, name, namespace)
+        self.client.delete(WORKFLOWS, name, namespace, foreground=True)
 
     def artifact(self, handle: RunHandle, step: str, output: str, target: str) -> str:
         """Copy an artifact to a place on this machine."""
@@ -341,7 +372,7 @@ class Runs:
             changed, pods = resumed(workflow, view)
             try:
                 for pod in pods:
-                    self.client.delete(PODS_RESOURCE, pod, namespace)
+                    self.client.delete(PODS, pod, namespace)
             except NotFoundError:
                 pass
             try:
@@ -351,13 +382,16 @@ class Runs:
                 continue
 
     def _get(self, namespace: str, name: str) -> Object:
-        try:
-            return self.client.get(WORKFLOWS, name, namespace)
-        except NotFoundError:
-            raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone") from None
+        found = self.client.find(WORKFLOWS, name, namespace)
+        if found is None or _leaving(found):
+            raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone")
+        return found
 
 
-from flowcore_kubernetes import PODS as PODS_RESOURCE  # noqa: E402
+def _leaving(object: Mapping[str, Any]) -> bool:
+    """Whether an object is being deleted."""
+    return bool(object["metadata"].get("deletionTimestamp"))
+
 
 _PHASES: Final = {
     "Pending": Phase.PENDING,

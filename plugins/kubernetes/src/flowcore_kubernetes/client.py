@@ -233,15 +233,19 @@ class Client:
         *,
         grace: int | None = None,
         uid: str = "",
+        foreground: bool = False,
     ) -> bool:
         """Delete an object and, in the background, what it owns; False if there was none.
 
         Args:
             grace: seconds that its processes have, instead of what the object says.
             uid: only the object with this uid, not a later one of that name.
+            foreground: the object stays, marked as being deleted, until the pods and others that it owns are gone.
         """
         request = self._request("delete", resource, name, namespace)
         body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        if foreground:
+            body["propagationPolicy"] = "Foreground"
         if grace is not None:
             body["gracePeriodSeconds"] = grace
         if uid:
