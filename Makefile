@@ -67,7 +67,7 @@ docker: $(VENV)/.developing
 # Starts the node and Argo, unless they run; as root on Debian 12 it builds what that takes (20 minutes once), else it fails.
 cluster: $(VENV)/.developing
 	$(BIN)/python tests/cluster up argo
-	$(BIN)/python -m pytest -q -m cluster -n $(WORKERS) --dist loadgroup tests plugins
+	$(BIN)/python -m pytest -q -m cluster -o faulthandler_timeout=600 -n $(WORKERS) --dist loadgroup tests plugins
 
 test-all: check wheels docker
 

@@ -32,6 +32,8 @@ from flowcore_kubernetes import (
 )
 
 ENDED: Final = ("Succeeded", "Failed", "Error")
+_STILL: Final = 10.0
+"""Seconds without anything that runs or waits for a machine after which Argo is asked to look."""
 _TO_SPEAK: Final = 90.0
 """Seconds that Kubernetes has to say why a pod does not start; a busy machine takes long to look at it."""
 
@@ -70,15 +72,17 @@ class Care:
         return False
 
     def _wake(self, workflow: Object, view: View, now: float) -> None:
-        """A run whose time is over while a step waits for its next attempt: Argo would see it only after the wait."""
-        limit, started = (
-            workflow["spec"].get("activeDeadlineSeconds"),
-            seconds((workflow.get("status") or {}).get("startedAt")),
-        )
-        if limit is None or started is None or now < started + float(limit) + 1:
+        """A run that stands still: Argo may have missed what it waited for.
+
+        It does not look at a run whose time is over before the wait for an attempt is, nor at one that was resumed just
+        as it ended. Any change makes it look.
+        """
+        started = seconds((workflow.get("status") or {}).get("startedAt"))
+        if started is None or any(not pod.ended for pod in view.pods):
             return
-        notes = workflow["metadata"].get("annotations") or {}
-        if WOKEN in notes or not any(leaf.reason == "retrying" for leaf in view.leaves):
+        times = [seconds(pod.node.get("finishedAt")) or started for pod in view.pods]
+        woken = float((workflow["metadata"].get("annotations") or {}).get(WOKEN, 0))
+        if now < max(started, woken, *times) + _STILL:
             return
         patch = {"metadata": {"annotations": {WOKEN: f"{now:.0f}"}}}
         self.client.patch(self.workflows, workflow["metadata"]["name"], patch, workflow["metadata"]["namespace"])
