@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from attrs import astuple, evolve, frozen
 
-from flowcore.plugin import LogLine, UsageError
+from flowcore.plugin import LogLine, UnreachableError, UsageError
 from flowcore_kubernetes.client import Client
 from flowcore_kubernetes.errors import InvalidError, NotFoundError, UnavailableError
 from flowcore_kubernetes.resources import PODS
@@ -203,6 +203,8 @@ def _look(
             return _lost(position, f"the log cannot be had: {error.told}") if source.ended else Taken((), position)
         except UnavailableError as error:
             return _failing(source, position, int(clock()), error)
+        except UnreachableError:
+            return Taken((), position)  # it answered a moment ago, and may again: nothing is lost yet
         cut = len(data) >= limit
         taken = take(data, evolve(position, failing=0), ended=source.ended, cut=cut, most=most)
         if taken.texts or not cut or limit >= _LARGEST:
