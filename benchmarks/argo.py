@@ -41,9 +41,7 @@ def heras(steps: int) -> Callable[[], str] | None:
     except ImportError:
         return None
     with Workflow(name="chains", entrypoint="main") as workflow:
-        containers = [
-            Container(name=f"s{index}", image=IMAGE, command=["echo", str(index)]) for index in range(steps)
-        ]
+        containers = [Container(name=f"s{index}", image=IMAGE, command=["echo", str(index)]) for index in range(steps)]
         with DAG(name="main"):
             before = None
             for index, container in enumerate(containers):

@@ -13,6 +13,25 @@ from flowcore.plugin import Json
 from flowcore.testing import BackendSuite
 from flowcore.testing.suite import Texts
 
+NAME = {"name": "flowcore-scenarios", "namespace": "default"}
+RBAC = "rbac.authorization.k8s.io"
+MAKES_CONFIG_MAPS = (
+    {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "Role",
+        "metadata": NAME,
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "watch"]}],
+    },
+    {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": NAME,
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "flowcore-scenarios"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "default"}],
+    },
+)
+"""What the steps must be allowed for the scenario of a manifest."""
+
 
 class TestScenarios(BackendSuite):
     backend: ClassVar[str] = "argo"
@@ -28,7 +47,7 @@ class TestScenarios(BackendSuite):
             for kind, field, found in (("Secret", "stringData", secrets), ("ConfigMap", "data", config_maps))
             for name, texts in found.items()
         ]
-        apply("\n---\n".join(json.dumps(each) for each in objects))
+        apply("\n---\n".join(json.dumps(each) for each in [*objects, *MAKES_CONFIG_MAPS]))
         return {}
 
 

@@ -42,6 +42,11 @@ def _may_gate(frame: Frame, other: str, need: Need) -> bool:
     return need == "failed" or step.foreach is not MISSING or isinstance(step.action, Nested)
 
 
+def must_cut(frame: Frame, web: list[str]) -> bool:
+    """Whether a web of steps may have more tasks than a dag takes."""
+    return len(web) > CUT and len(web) + gates_at_most(frame) > ROOM
+
+
 def webs(frame: Frame) -> list[list[str]]:
     """The steps in groups that have nothing to do with each other, each in the order of its needs."""
     beside: dict[str, list[str]] = {name: list(needs) for name, needs in frame.needs.items()}
@@ -105,7 +110,7 @@ def in_parts(builder: Builder, frame: Frame, name: str) -> None:
         packed_steps.clear()
 
     for web in webs(frame):
-        if len(web) > ROOM // 2 and len(web) + gates_at_most(frame) > ROOM and len(web) > CUT:
+        if must_cut(frame, web):
             chains.append(web)
             continue
         tasks = [task for step in web for task in builder.tasks(frame, step)]
