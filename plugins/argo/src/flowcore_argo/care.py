@@ -64,7 +64,7 @@ class Care:
         now = time.time()
         for pod in view.pods:
             started = seconds(pod.node.get("startedAt"))
-            if pod.node["phase"] != "Pending" or started is None or pod.node["id"] in self._gone:
+            if pod.node["phase"] != "Pending" or started is None:
                 continue
             if now > started + _patience(pod, self.options):
                 self._give_up(workflow, pod, now - started)
@@ -128,6 +128,8 @@ class Care:
             cause = Cause("backend", "its pod did not start")
             if found is not None and _pulls(events):
                 cause = Cause("image", "its image is still being pulled")
+        # The kubelet may have said since that the pod waits, and Argo have made another one: then all of it again.
+        self._gone.discard(pod.node["id"])
         # The cause is written down first: a poll from elsewhere may be the next to look.
         notes = _given_up(workflow)
         notes[pod.node["id"]] = [cause.reason, f"{cause.message} (given up after {patience:g} s)"]
@@ -154,7 +156,8 @@ class Care:
         """Delete the pods that were given up, once Argo has seen that they failed."""
         notes = _given_up(workflow)
         for pod in view.pods if notes else ():
-            if pod.node["id"] in notes and pod.ended and pod.node["id"] not in self._gone:
+            ended = pod.ended and pod.node.get("finishedAt") is not None
+            if pod.node["id"] in notes and ended and pod.node["id"] not in self._gone:
                 self._gone.add(pod.node["id"])
                 self._delete(workflow["metadata"]["namespace"], pod.name)
 
