@@ -182,6 +182,22 @@ class Backend:
         if self.hooks.has("validate"):
             self.hooks.call("validate", rendered=rendered)
 
+    def probe(self) -> None:
+        """See whether the backend could run anything, where it can tell.
+
+        Raises:
+            FlowError: with what is wrong.
+        """
+        if self.hooks.has("probe"):
+            self.hooks.call("probe")
+        elif self.hooks.has("list_runs"):
+            next(iter(self.list_runs()), None)
+
+    def permissions(self, rendered: Rendered) -> str:
+        """The least that whoever submits this, and its steps, must be allowed, in the backend's own words."""
+        text: str = self._optional("permissions", rendered=rendered)
+        return text
+
     def _optional(self, hook: str, **arguments: Any) -> Any:
         if not self.hooks.has(hook):
             raise UsageError(f"backend {self.name} cannot do this: it has no {hook.replace('_', ' ')}")

@@ -1,4 +1,4 @@
-"""The contract between the core and a backend: four hooks that every plugin has, and six that it may have.
+"""The contract between the core and a backend: four hooks that every plugin has, and eight that it may have.
 
 A plugin is a pip package with an entry point in the group ``flowcore.backends``; the value is a class with the
 attributes below, and its methods are marked with ``flowcore.hookimpl``. See docs/plugins.md.
@@ -50,3 +50,7 @@ class Backend(Protocol):
     def delete(self, handle: RunHandle) -> None: ...
     @hookspec(firstresult=True)
     def resume(self, handle: RunHandle) -> RunHandle: ...  # failed steps again, succeeded ones kept
+    @hookspec(firstresult=True)
+    def probe(self) -> None: ...  # raises what is wrong with the platform, before anything is asked of it
+    @hookspec(firstresult=True)
+    def permissions(self, rendered: Rendered) -> str: ...  # the least that users and steps must be allowed, as text

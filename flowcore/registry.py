@@ -21,7 +21,7 @@ from flowcore.names import nearest
 
 GROUP: Final = "flowcore.backends"
 REQUIRED: Final = ("render", "submit", "poll", "cancel")
-OPTIONAL: Final = ("check", "validate", "artifact", "list_runs", "delete", "resume")
+OPTIONAL: Final = ("check", "validate", "artifact", "list_runs", "delete", "resume", "probe", "permissions")
 KNOWN: Final = {
     "local": "flowcore[local]",
     "docker-local": "flowcore[docker-local]",

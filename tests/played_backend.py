@@ -14,8 +14,16 @@ from flowcore.model import Workflow
 from flowcore.runs import Leaf, LogLine, Phase, Rendered, RunHandle, RunSummary, Snapshot
 
 
-@frozen
-class Options:
+@frozen(kw_only=True)
+class Shared:
+    """What several backends have in common."""
+
+    place: str = "here"
+    """Where things are."""
+
+
+@frozen(kw_only=True)
+class Options(Shared):
     workers: int = 4
     """How many at once, at most."""
     secrets: Mapping[str, str] = Factory(dict)

@@ -191,3 +191,93 @@ def test_a_result_that_is_not_what_was_declared_is_a_bad_output(tmp_path, body, 
 def test_a_coroutine_is_awaited(tmp_path):
     assert call(tmp_path, "async def f():\n    return 1\n", RESULT, {}).returncode == 0
     assert (tmp_path / "result").read_text() == "1\n"
+
+
+UTF_8 = [b"", b"plain\n", "é ü \u0800 \ud7ff \ue000 \uffff 😀 \U0010ffff".encode(), b"nul \0 inside"]
+NOT_UTF_8 = [
+    b"\xff\xfe\n",
+    b"cut \xc3",
+    b"cut \xf0\x9f\x98",
+    b"\xc0\xaf over-long",
+    b"\xe0\x80\xaf over-long",
+    b"\xed\xa0\x80 a surrogate",
+    b"\xf4\x90\x80\x80 too high",
+    b"\x80 alone",
+    b"\xc3( broken off",
+]
+
+
+@pytest.mark.parametrize("data", UTF_8 + NOT_UTF_8)
+def test_an_output_is_utf_8(shim, tmp_path, data):
+    (tmp_path / "o").write_bytes(data)
+    result = shim(step_words({"o": Output()}, stdout=None, typed=True, defaults=False, backoff=None), "true")
+    assert result.returncode == (0 if data in UTF_8 else BAD_OUTPUT)
+    if data in NOT_UTF_8:
+        assert "output o is not UTF-8" in result.stderr
+
+
+@pytest.mark.parametrize(("size", "good"), [(10, True), (11, False)])
+def test_an_output_has_at_most_as_many_bytes_as_the_limit(shim, tmp_path, size, good):
+    (tmp_path / "o").write_text("x" * size)
+    words = step_words({"o": Output()}, stdout=None, typed=True, defaults=False, backoff=None, limit=10)
+    result = shim(words, "true")
+    assert result.returncode == (0 if good else BAD_OUTPUT)
+    assert good or "output o has 11 bytes, and 10 are the most" in result.stderr
+
+
+def test_an_artifact_that_was_not_written_is_named(shim, tmp_path):
+    outputs = {"file": Output(artifact=True), "folder": Output(artifact=True)}
+    words = step_words(outputs, stdout=None, typed=True, defaults=False, backoff=None, artifacts=True)
+    (tmp_path / "folder").mkdir()
+    result = shim(words, "true")
+    assert (result.returncode, result.stderr) == (BAD_OUTPUT, "flowcore: output file was not written\n")
+    assert shim(words, "touch", str(tmp_path / "file")).returncode == 0
+
+
+@pytest.mark.parametrize(("limit", "code"), [(5, 0), (4, BAD_OUTPUT)])
+def test_a_function_keeps_to_the_limit_too(tmp_path, limit, code):
+    script = tmp_path / "f.py"
+    script.write_text(function_script(Python("f", "def f(): return 'abcde'"), {"result": Output()}, "f", limit))
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, "FLOW_OUTPUTS": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == code
+    assert not code or "output result has 5 bytes, and 4 are the most" in done.stderr
+
+
+def test_a_function_that_promises_a_file_must_write_it(tmp_path):
+    source = "import os\ndef f(): return os.path.join(os.environ['FLOW_OUTPUTS'], 'result')"
+    script = tmp_path / "f.py"
+    script.write_text(function_script(Python("f", source), {"result": Output(artifact=True)}, "f"))
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, "FLOW_OUTPUTS": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (done.returncode, "output result was not written" in done.stderr) == (BAD_OUTPUT, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "good"),
+    [
+        (Type("list", INTEGER), "[1, -2]", True),
+        (Type("list", INTEGER), "[]", True),
+        (Type("list", INTEGER), '[1, "two"]', False),
+        (Type("list", INTEGER), "[1.5]", False),
+        (Type("list", NUMBER), "[1, 1.5]", True),
+        (Type("list", Type("list", STRING)), '[["a"], []]', True),
+        (Type("list", Type("list", STRING)), '[["a", 1]]', False),
+        (Type("list", OBJECT), '[{"a": [1, "x"]}]', True),
+        (Type("list", OBJECT), "[[]]", False),
+    ],
+)
+def test_the_items_of_a_list_are_of_their_type(shim, tmp_path, kind, text, good):
+    (tmp_path / "o").write_text(text)
+    result = shim(step_words({"o": Output(kind)}, stdout=None, typed=True, defaults=False, backoff=None), "true")
+    assert result.returncode == (0 if good else BAD_OUTPUT)
+    assert good or f"output o is not of type {kind}" in result.stderr
+    script = tmp_path / "f.py"
+    source = f"import json\ndef f(): return json.loads({text!r})"
+    script.write_text(function_script(Python("f", source), {"result": Output(kind)}, "f"))
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, "FLOW_OUTPUTS": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == (0 if good else BAD_OUTPUT)

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DISTRIBUTIONS = {"flowcore": ROOT, "flowcore_local": ROOT / "plugins" / "local"}
+PLUGINS = {f"flowcore_{file.parent.name}": file.parent for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
+DISTRIBUTIONS = {"flowcore": ROOT, **PLUGINS}
 
 pytestmark = pytest.mark.wheels
 
@@ -78,12 +79,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outside(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Outside:
-    """A fresh environment with both wheels, and an empty folder to work in."""
+    """A fresh environment with all wheels, and an empty folder to work in."""
     place = tmp_path_factory.mktemp("outside")
     venv.create(place / "venv", with_pip=True)
     program = place / "venv" / "bin" / "python"
-    core, local = (next(built.glob(f"{name}-*.whl")) for name in DISTRIBUTIONS)
-    call(program, "-m", "pip", "install", "--quiet", f"{core}[local]", local, folder=place)
+    core, *plugins = (next(built.glob(f"{name}-*.whl")) for name in DISTRIBUTIONS)
+    call(program, "-m", "pip", "install", "--quiet", f"{core}[all]", *plugins, folder=place)
     (place / "work").mkdir()
     return Outside(place)
 
@@ -128,13 +129,13 @@ def test_the_core_source_distribution_leaves_the_plugins_out(built: Path) -> Non
 
 
 def test_the_commands_work_outside_the_checkout(outside: Outside) -> None:
-    place = outside(
-        "python", "-c", "import flowcore, flowcore_local; print(flowcore.__file__, flowcore_local.__file__)"
-    )
-    assert str(ROOT) not in place
+    modules = ", ".join(DISTRIBUTIONS)
+    places = outside("python", "-c", f"import {modules}; print([module.__file__ for module in ({modules})])")
+    assert str(ROOT) not in places
     assert re.search(r"\d+\.\d+", outside("flow", "--version"))
     assert outside("flow", "--version") == outside("flowcore", "--version")
     assert "local" in outside("flow", "backends")
+    assert "broken" not in outside("flow", "backends")
 
 
 def test_a_document_runs_outside_the_checkout(outside: Outside) -> None:

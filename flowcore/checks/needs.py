@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from flowcore.checks.sites import sites
+from flowcore.checks.sites import reading
+from flowcore.expressions import references
 from flowcore.model import Need, Nested, Step, Workflow
 
 
 def effective_needs(step: Step) -> dict[str, Need]:
     """The needs that ``step`` names, then a plain one for each other step whose output it refers to (S3)."""
     needs: dict[str, Need] = dict(step.needs)
-    for site in sites(step):
-        if isinstance(site.value, str):
-            continue
-        for ref in site.references():
+    for value in reading(step):
+        for ref in references(value):
             if ref.kind == "output":
                 needs.setdefault(ref.step, "met")
     return needs

@@ -61,6 +61,39 @@ def sites(step: Step) -> Iterator[Site]:
         yield Site(("cache", "key"), "cache.key", step.cache.key)
 
 
+def reading(step: Step, own: bool = True) -> Iterator[Value | Expr]:
+    """What in a step may hold references, in the order of ``sites``: all but plain text, and without its place.
+
+    Most steps hold none, and this is asked of every step again and again.
+
+    Args:
+        own: conditions on what the step itself does, too.
+    """
+    if step.when is not None:
+        yield step.when
+    if step.foreach is not MISSING:
+        yield step.foreach
+    if own and step.repeat is not None:
+        yield step.repeat.until
+    if isinstance(step.image, Template):
+        yield step.image
+    action = step.action
+    if isinstance(action, Container):
+        yield from (word for word in action.command or () if type(word) is not str)
+        yield from (word for word in action.args if type(word) is not str)
+    elif isinstance(action, Script):
+        yield from (word for word in action.args if type(word) is not str)
+    elif isinstance(action, Python | Nested):
+        yield from (value for value in action.args.values() if type(value) is not str)
+    else:
+        yield dict(action.object)
+        if own:
+            yield from (each for each in (action.success_when, action.failure_when) if each is not None)
+    yield from (value for value in step.env.values() if isinstance(value, Template))
+    if step.cache is not None:
+        yield step.cache.key
+
+
 def env_sites(env: Mapping[str, EnvValue], place: Place) -> Iterator[Site]:
     """The values of an ``env`` that are text."""
     for name, value in env.items():

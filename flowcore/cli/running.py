@@ -86,10 +86,11 @@ def submit(
 @click.command()
 @file_argument
 @params_option
+@click.option("--role", is_flag=True, help="Print what you and the steps must be allowed to do there, instead.")
 @backend_options
 @common
 @click.pass_context
-def render(ctx: click.Context, param: tuple[str, ...], choice: Choice, file: str | None = None) -> None:
+def render(ctx: click.Context, param: tuple[str, ...], choice: Choice, role: bool, file: str | None = None) -> None:
     """Print a workflow in the backend's own words.
 
     This is what submit sends. Nothing is started, and no network is used. Fields that the backend has no use for are
@@ -99,6 +100,9 @@ def render(ctx: click.Context, param: tuple[str, ...], choice: Choice, file: str
     workflow = load(file)
     backend = choice.select()
     rendered = backend.render(workflow, load_params(workflow, param))
+    if role:
+        click.echo(backend.permissions(rendered), nl=False)
+        return
     if app.verbose:
         tell_notes(rendered)
     if app.json:

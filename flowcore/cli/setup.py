@@ -71,9 +71,9 @@ def _describe(plugin: Plugin, check: bool, choice: Choice) -> dict[str, Any]:
         row["capabilities"] = sorted(backend.capabilities)
         row["limits"] = dict(backend.limits)
         row["state"] = "ok"
-        if check and backend.hooks.has("list_runs"):
+        if check:
             row["state"] = "unreachable"
-            next(iter(backend.list_runs()), None)
+            backend.probe()
             row["state"] = "ok"
     except FlowError as error:
         row["state"] = row["state"] if row["options"] is not None else "broken"
@@ -108,7 +108,14 @@ def _options(options: type) -> dict[str, dict[str, Any]]:
 
 
 def _texts(options: type) -> dict[str, str]:
-    """The string below each field, in one line; nothing where there is no source."""
+    """The string below each field, inherited ones too, in one line; nothing where there is no source."""
+    texts: dict[str, str] = {}
+    for cls in reversed(options.__mro__[:-1]):
+        texts |= _own_texts(cls)
+    return texts
+
+
+def _own_texts(options: type) -> dict[str, str]:
     import ast
     import inspect
     import textwrap

@@ -278,7 +278,7 @@ def scalar(text: str) -> bool | int | float | str | None:
     if first.isdigit() or first in "+-.":
         if _INTEGER.fullmatch(text):
             # A number of thousands of digits is out of range anyhow, and costly to read.
-            return int(text) if len(text) < 40 else 2**100
+            return int(text) if len(text) < 400 else 2**100
         if _FLOAT.fullmatch(text):
             return float(text)
         if _NOT_FINITE.fullmatch(text):

@@ -52,6 +52,17 @@ class _Writer:
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
         self.keys: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
+        """Short texts as they are written: names come again and again."""
+
+    def text(self, text: str, indent: str) -> str:
+        """A string, in one line or as a literal block."""
+        known = self.texts.get(text)
+        if known is None:
+            if "\n" in text or len(text) > 64:
+                return _text(text, indent)
+            known = self.texts[text] = _inline(text)
+        return known
 
     def mapping(self, data: Mapping[str, Any], first: str, indent: str) -> None:
         """Write a mapping; its first line begins with ``first``, the others with ``indent``."""
@@ -65,8 +76,8 @@ class _Writer:
                 self.lines.append(f"{start}? {text[:-1]}")
                 text, start = ":", indent
             if isinstance(value, str):
-                self.lines.append(f"{start}{text} {_text(value, indent)}")
-            elif isinstance(value, Mapping) and value:
+                self.lines.append(f"{start}{text} {self.text(value, indent)}")
+            elif isinstance(value, dict | Mapping) and value:
                 self.lines.append(f"{start}{text}")
                 self.mapping(value, inner, inner)
             elif isinstance(value, list | tuple) and value:
@@ -82,8 +93,8 @@ class _Writer:
         inner = indent + "  "
         for value in data:
             if isinstance(value, str):
-                self.lines.append(start + _text(value, indent))
-            elif isinstance(value, Mapping) and value:
+                self.lines.append(start + self.text(value, indent))
+            elif isinstance(value, dict | Mapping) and value:
                 self.mapping(value, start, inner)
             elif isinstance(value, list | tuple) and value:
                 self.sequence(value, start, inner)
@@ -94,7 +105,7 @@ class _Writer:
     def leaf(self, value: Any, indent: str) -> str:
         """What stands in one line, or a literal block."""
         if isinstance(value, str):
-            return _text(value, indent)
+            return self.text(value, indent)
         if value is None:
             return "null"
         if isinstance(value, bool):

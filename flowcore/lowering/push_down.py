@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve
 
@@ -26,6 +26,9 @@ def push_down(workflow: Workflow) -> Workflow:
     )
 
 
+_NOTHING: Final = Defaults()
+
+
 def _exit_timeout(step: Step) -> Step:
     return evolve(step, timeout=ON_EXIT_TIMEOUT) if step.timeout is None else step
 
@@ -39,6 +42,8 @@ def _pushed(step: Step, workflow: Workflow) -> Step:
         timeout = step.timeout if step.timeout is not None else workflow.defaults.timeout
         return evolve(step, retry=retry, timeout=timeout)
     defaults = workflow.defaults
+    if not workflow.env and defaults == _NOTHING:
+        return step
     changes: dict[str, Any] = {"env": {**workflow.env, **step.env}}
     for field in ("image", "timeout", "pending_timeout", "retry", "working_dir", "user", "image_pull_policy"):
         if getattr(step, field) is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import evolve
 
-from flowcore.checks.sites import sites
+from flowcore.checks.sites import reading
 from flowcore.expressions import as_text, constant, references, substitute
 from flowcore.model import (
     MISSING,
@@ -121,6 +121,8 @@ def rewrite_env(env: Mapping[str, EnvValue], replace: Replace) -> dict[str, EnvV
 
 def rewrite_step(step: Step, replace: Replace) -> Step:
     """Replace the references of a step; the inside of a nested workflow has a scope of its own and is left alone."""
+    if next(reading(step), None) is None:
+        return step
     return evolve(
         step,
         action=_rewrite_action(step, replace),
@@ -157,6 +159,5 @@ def _rewrite_action(step: Step, replace: Replace) -> Container | Script | Python
 
 def step_references(step: Step) -> Iterator[Ref]:
     """Every reference of a step that is read when it starts: all but those of conditions on what it does itself."""
-    for site in sites(step):
-        if site.place not in ("until", "success_when", "failure_when"):
-            yield from site.references()
+    for value in reading(step, own=False):
+        yield from references(value)

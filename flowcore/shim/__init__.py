@@ -35,7 +35,14 @@ def step_shim() -> str:
 
 
 def step_words(
-    outputs: Mapping[str, Output], *, stdout: str | None, typed: bool, defaults: bool, backoff: Backoff | None
+    outputs: Mapping[str, Output],
+    *,
+    stdout: str | None,
+    typed: bool,
+    defaults: bool,
+    backoff: Backoff | None,
+    artifacts: bool = False,
+    limit: int | None = None,
 ) -> list[str]:
     """The words that tell ``step.sh`` what to do, before ``--`` and the command.
 
@@ -45,25 +52,30 @@ def step_words(
         typed: check each output against its type (S27).
         defaults: write the default of an output that the command left out.
         backoff: sleep before a retry, by ``FLOW_ATTEMPT``.
+        artifacts: see that each artifact was written (S29).
+        limit: the most bytes that an output may have (S27).
     """
     words: list[str] = []
+    if limit is not None and typed:
+        words += ["limit", str(limit)]
     if stdout is not None:
         words += ["stdout", stdout]
     for name, output in outputs.items():
         if output.artifact:
+            words += ["artifact", name] if artifacts else []
             continue
         if defaults and output.default is not MISSING:
             default = output.default
             words += ["default", name, default if isinstance(default, str) else json.dumps(default, ensure_ascii=False)]
         if typed:
-            words += ["output", name, output.type.name]
+            words += ["output", name, str(output.type)]
     if backoff is not None:
         most = -1 if backoff.max is None else backoff.max
         words += ["backoff", f"{backoff.initial:g}", str(backoff.factor), f"{most:g}"]
     return words
 
 
-def function_script(python: Python, outputs: Mapping[str, Output], name: str) -> str:
+def function_script(python: Python, outputs: Mapping[str, Output], name: str, limit: int | None = None) -> str:
     """A Python program (3.6 and later, standard library only) that calls the step's function and writes its outputs.
 
     Args may hold templates: those come as the program's arguments, see ``function_arguments``. Everything else travels
@@ -73,6 +85,7 @@ def function_script(python: Python, outputs: Mapping[str, Output], name: str) ->
         python: the step's action.
         outputs: the step's outputs, by name.
         name: the step's name, for tracebacks.
+        limit: the most bytes that an output may have (S27).
     """
     skeleton, places, _ = _split(dict(python.args))
     call = {
@@ -81,9 +94,11 @@ def function_script(python: Python, outputs: Mapping[str, Output], name: str) ->
         "source": python.source,
         "args": skeleton,
         "fills": places,
-        "outputs": {key: "artifact" if output.artifact else output.type.name for key, output in outputs.items()},
+        "outputs": {key: "artifact" if output.artifact else str(output.type) for key, output in outputs.items()},
         "bad_output": BAD_OUTPUT,
     }
+    if limit is not None:
+        call["limit"] = limit
     # ASCII JSON inside a Python string literal: no byte of a value can end the literal or be re-encoded on its way.
     return f"CALL = {json.dumps(call)!r}\n{_text('function.py')}"
 

@@ -58,11 +58,28 @@ def fields(result, outputs):
     )
 
 
-def keep(name, kind, value):
+def fits(value, kind):
+    kind, _, items = kind.partition(" of ")
+    if kind == "any":
+        return True
+    if kind == "boolean" or isinstance(value, bool):
+        return kind == "boolean" and isinstance(value, bool)
+    if kind == "integer":
+        return isinstance(value, int) and -(2**63) <= value < 2**63
+    if kind == "number":
+        return isinstance(value, (int, float))
+    if kind == "list":
+        return isinstance(value, list) and (not items or all(fits(item, items) for item in value))
+    return isinstance(value, str if kind == "string" else dict)
+
+
+def keep(call, name, kind, value):
     place = os.path.join(os.environ["FLOW_OUTPUTS"], name)
     if kind == "artifact":
         source = os.fspath(value)
         if os.path.abspath(source) == os.path.abspath(place):
+            if not os.path.exists(place):
+                raise ValueError("output " + name + " was not written")
             return
         if os.path.isdir(source):
             shutil.copytree(source, place, symlinks=True)
@@ -75,6 +92,12 @@ def keep(name, kind, value):
         text = value
     else:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        if not fits(json.loads(text), kind):
+            raise TypeError("output " + name + " is of type " + kind + ", and the function returned " + text[:100])
+    limit = call.get("limit")
+    if limit is not None and len(text.encode("utf-8")) > limit:
+        size = str(len(text.encode("utf-8")))
+        raise ValueError("output " + name + " has " + size + " bytes, and " + str(limit) + " are the most")
     data = (text + "\n").encode("utf-8")  # readers drop exactly one newline, so the text comes back as it is
     with open(place, "wb") as file:
         file.write(data)
@@ -109,7 +132,7 @@ def main(call, texts):
         found = fields(result, outputs)
         for name, kind in outputs.items():
             if name in found:
-                keep(name, kind, found[name])
+                keep(call, name, kind, found[name])
     except Exception as error:
         print("flowcore: " + type(error).__name__ + ": " + str(error), file=sys.stderr)
         return call["bad_output"]

@@ -1,10 +1,12 @@
 # flowcore: gives a command what its platform lacks. Words: stdout NAME | output NAME TYPE | default NAME TEXT |
-# backoff INITIAL FACTOR MAX | carry DONE [NAME TEXT]... '' | sleep SECONDS, then -- and the command. Values come as words and are never read as code.
+# artifact NAME | limit BYTES (of an output) | backoff INITIAL FACTOR MAX | carry DONE [NAME TEXT]... '' |
+# sleep SECONDS, then -- and the command. Values come as words and are never read as code.
 flow_fail() {
   printf 'flowcore: %s\n' "$1" >&2
   exit 213
 }
-# Says whether the file $1 holds one JSON text of type $2 (RFC 8259, one trailing newline allowed).
+# Says whether the file $1 holds one JSON text of type $2 (RFC 8259, one trailing newline allowed), such as integer or
+# "list of integer".
 flow_typed() {
   LC_ALL=C awk -v want="$2" '
     { text = text (NR > 1 ? "\n" : "") $0 }
@@ -28,7 +30,12 @@ flow_typed() {
       }
       return 0
     }
-    function value(  open, ending) {
+    function fits(want) {
+      sub(/ of .*/, "", want)
+      return want == "any" || kind == want || (want == "number" && kind == "integer")
+    }
+    function value(want,  open, ending, items) {
+      items = want ~ /^list of / ? substr(want, 9) : "any"
       blank()
       open = substr(text, pos, 1)
       if (open == "\"") { kind = "string"; return string() }
@@ -45,7 +52,7 @@ flow_typed() {
             if (substr(text, pos, 1) != ":") return 0
             pos++
           }
-          if (!value()) return 0
+          if (!value(items) || !fits(items)) return 0
           blank()
           c = substr(text, pos, 1)
           pos++
@@ -71,17 +78,42 @@ flow_typed() {
     END {
       len = length(text)
       pos = 1
-      good = value()
+      good = value(want)
       blank()
-      if (!good || pos <= len) exit 1
-      if (want != "any" && kind != want && !(want == "number" && kind == "integer")) exit 1
+      if (!good || pos <= len || !fits(want)) exit 1
     }' "$1"
+}
+# Says whether the file $1 is UTF-8 (RFC 3629). The bytes above ASCII are counted first: most files have none.
+flow_utf8() {
+  [ "$(LC_ALL=C tr -d '\000-\177' <"$1" | wc -c)" -gt 0 ] || return 0
+  od -An -v -tu1 "$1" | LC_ALL=C awk '
+    BEGIN { left = 0 }
+    {
+      for (i = 1; i <= NF; i++) {
+        byte = $i + 0
+        if (left) {
+          if (byte < low || byte > high) exit bad = 1
+          left--; low = 128; high = 191
+          continue
+        }
+        low = 128; high = 191
+        if (byte < 128) continue
+        if (byte < 194 || byte > 244) exit bad = 1
+        left = byte < 224 ? 1 : byte < 240 ? 2 : 3
+        if (byte == 224) low = 160
+        if (byte == 237) high = 159
+        if (byte == 240) low = 144
+        if (byte == 244) high = 143
+      }
+    }
+    END { exit bad || left > 0 }'
 }
 if [ -z "${FLOW_OUTPUTS-}" ]; then
   FLOW_OUTPUTS=$(mktemp -d) || exit 1
   export FLOW_OUTPUTS
 fi
 flow_stdout=
+flow_limit=
 flow_count=0
 while [ "$1" != -- ]; do
   case $1 in
@@ -90,6 +122,11 @@ while [ "$1" != -- ]; do
       flow_count=$((flow_count + 1))
       eval "flow_verb_$flow_count=\$1 flow_name_$flow_count=\$2 flow_word_$flow_count=\$3"
       shift 3 ;;
+    artifact)
+      flow_count=$((flow_count + 1))
+      eval "flow_verb_$flow_count=\$1 flow_name_$flow_count=\$2 flow_word_$flow_count="
+      shift 2 ;;
+    limit) flow_limit=$2; shift 2 ;;
     carry)
       # An iteration of a repeat that is over already: hand the outputs on.
       flow_done=$2
@@ -144,8 +181,13 @@ while [ "$flow_index" -le "$flow_count" ]; do
   flow_file=$FLOW_OUTPUTS/$flow_name
   case $flow_verb in
     default) [ -e "$flow_file" ] || printf '%s\n' "$flow_word" >"$flow_file" || exit 1 ;;
+    artifact) [ -e "$flow_file" ] || flow_fail "output $flow_name was not written" ;;
     output)
       [ -f "$flow_file" ] || flow_fail "output $flow_name was not written"
+      flow_size=$(wc -c <"$flow_file")
+      [ -z "$flow_limit" ] || [ "$flow_size" -le "$flow_limit" ] ||
+        flow_fail "output $flow_name has $((flow_size)) bytes, and $flow_limit are the most"
+      flow_utf8 "$flow_file" || flow_fail "output $flow_name is not UTF-8"
       [ "$flow_word" = string ] || flow_typed "$flow_file" "$flow_word" || flow_fail "output $flow_name is not of type $flow_word" ;;
   esac
   flow_index=$((flow_index + 1))

@@ -13,6 +13,9 @@ from typing import Any
 from ..place import BIN, DIR
 from ..shell import sh
 
+BRIDGE_ADDRESS = "0a:58:0a:f4:00:01"
+"""Without one of its own a bridge takes that of a port, and another one when that port goes: pods that know the old one
+then talk to nobody for half a minute."""
 BRIDGE, POD_NET, GATEWAY, API_IP = "flowcni0", "10.244.0.0/16", "10.244.0.1", "10.96.0.1"
 PKI = DIR / "pki"
 KUBECONFIG = DIR / "kubeconfig"
@@ -96,6 +99,7 @@ def kubeconfig() -> None:
 def network() -> None:
     if not Path(f"/sys/class/net/{BRIDGE}").exists():
         sh("ip", "link", "add", "name", BRIDGE, "type", "bridge")
+    sh("ip", "link", "set", "dev", BRIDGE, "address", BRIDGE_ADDRESS)
     for address in (f"{GATEWAY}/16", f"{API_IP}/32"):
         sh("ip", "address", "replace", address, "dev", BRIDGE)
     sh("ip", "link", "set", BRIDGE, "up")

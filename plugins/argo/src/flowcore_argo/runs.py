@@ -1,0 +1,472 @@
+"""Runs on a cluster: what is asked of the API server, and what is made of its answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from flowcore.plugin import (
+    GoneError,
+    Phase,
+    RefusedError,
+    Rendered,
+    RunHandle,
+    RunSummary,
+    Snapshot,
+    UsageError,
+    run_id,
+)
+from flowcore_argo.allowed import RUNNING, USER
+from flowcore_argo.care import Care
+from flowcore_argo.logs import without_noise
+from flowcore_argo.options import Options
+from flowcore_argo.places import (
+    CANCELLED,
+    CRON_LABEL,
+    CRON_WORKFLOWS,
+    DIGEST,
+    EARLIER,
+    GIVEN_UP,
+    MANAGED,
+    OUTLINE,
+    RUN,
+    TASK_RESULTS,
+    WORKFLOW,
+    WORKFLOWS,
+)
+from flowcore_argo.plan import Plan
+from flowcore_argo.render import unpacked_outline
+from flowcore_argo.status import Cancel, View, seconds, view_of
+from flowcore_argo.stored import nodes_of
+from flowcore_kubernetes import (
+    CLAIMS,
+    CONFIG_MAPS,
+    PODS,
+    AlreadyExistsError,
+    Client,
+    ConflictError,
+    ForbiddenError,
+    LogSource,
+    NotFoundError,
+    Object,
+    Resource,
+    cause_of_text,
+    connect,
+    controller_fault,
+    owned,
+    read_logs,
+    require_namespace,
+    require_permissions,
+    require_resources,
+    require_server,
+)
+
+ENDED: Final = ("Succeeded", "Failed", "Error")
+_KINDS: Final = {"ConfigMap": CONFIG_MAPS, "PersistentVolumeClaim": CLAIMS}
+_LINGERING: Final = 60.0
+"""Seconds that a run of the same name, or what it has left, may take to be gone."""
+_KEPT: Final = 16
+"""Workflows that are kept in memory, so that a poll of one that did not change needs not fetch it."""
+
+
+@frozen
+class Seen:
+    """A Workflow as it was fetched."""
+
+    version: str
+    workflow: Object
+    plan: Plan
+    view: View
+
+
+@define
+class Runs:
+    """The runs of one namespace."""
+
+    client: Client
+    options: Options
+    backend: str
+    care: Care
+    _seen: OrderedDict[str, Seen] = field(factory=OrderedDict)
+    _lock: threading.Lock = field(factory=threading.Lock)
+
+    @classmethod
+    def of(cls, options: Options, backend: str) -> Runs:
+        """The runs that the options lead to. Opens no connection."""
+        client = connect(options)
+        return cls(client, options, backend, Care(client, options, WORKFLOWS))
+
+    # Submit
+
+    def submit(self, rendered: Rendered, key: str) -> RunHandle:
+        """Start a run, or find the one that the key has started."""
+        name = run_id(rendered.name, key)
+        workflow, companions = self._objects(rendered, name)
+        kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
+        try:
+            created = self._create(kind, workflow)
+        except AlreadyExistsError:
+            created = self.client.get(kind, name)
+            if _notes(created).get(DIGEST) != rendered.digest:
+                raise RefusedError(
+                    f"the key was used for run {name} already, with other content; use another key for this one"
+                ) from None
+        if companions and (kind is CRON_WORKFLOWS or created["spec"].get("suspend")):
+            self._accompany(created, companions)
+            if kind is WORKFLOWS:
+                self.client.patch(WORKFLOWS, name, {"spec": {"suspend": None}})
+        return RunHandle(self.backend, f"{self.client.namespace}/{name}")
+
+    def _create(self, kind: Resource, workflow: Object) -> Object:
+        """Create a Workflow. One of that name that is being deleted is waited for: its pods have the same names."""
+        name = workflow["metadata"]["name"]
+        end = time.monotonic() + _LINGERING
+        while True:
+            try:
+                return self.client.create(kind, workflow)
+            except AlreadyExistsError:
+                found = self.client.find(kind, name, metadata_only=True)
+                if found is not None and (not _leaving(found) or time.monotonic() > end):
+                    raise
+            time.sleep(0.3)
+
+    def _accompany(self, workflow: Object, companions: list[Object]) -> None:
+        """Create what belongs to a Workflow, which waits meanwhile: its pods would wait longer for files.
+
+        What a deleted run of the same name had is on its way out, and is waited for.
+        """
+        uid = workflow["metadata"]["uid"]
+        end = time.monotonic() + _LINGERING
+        for each in companions:
+            kind = _KINDS[each["kind"]]
+            while True:
+                found = self.client.ensure(kind, owned(each, workflow))
+                owners = found["metadata"].get("ownerReferences") or []
+                if any(owner["uid"] == uid for owner in owners) and not _leaving(found):
+                    break
+                if time.monotonic() > end:
+                    raise RefusedError(
+                        f"{each['kind']} {each['metadata']['name']} in namespace {self.client.namespace} is not this"
+                        " run's; delete it, or use a new key"
+                    )
+                time.sleep(0.3)
+
+    def _objects(self, rendered: Rendered, name: str) -> tuple[Object, list[Object]]:
+        """The objects of a run: what was rendered, with the run's name."""
+        first, *rest = (json.loads(json.dumps(each)) for each in rendered.objects)
+        first["metadata"]["name"] = name
+        first["metadata"]["annotations"][DIGEST] = rendered.digest
+        if rest and first["kind"] == "Workflow":
+            first["spec"]["suspend"] = True
+        for each in rest:
+            each["metadata"]["name"] = f"{name}-{each['metadata']['name']}"
+            each["metadata"].setdefault("labels", {}).update({MANAGED: "flowcore", RUN: name})
+        return first, rest
+
+    def validate(self, rendered: Rendered) -> None:
+        """Ask the server whether it would take this."""
+        workflow, companions = self._objects(rendered, run_id(rendered.name, "validate"))
+        kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
+        self.client.create(kind, workflow, dry_run=True)
+        for each in companions:
+            self.client.create(_KINDS[each["kind"]], each, dry_run=True)
+
+    # Poll
+
+    def poll(self, handle: RunHandle, cursor: str, logs: bool) -> Snapshot:
+        """A run as it is now."""
+        namespace, name = place_of(handle)
+        try:
+            seen = self._fetch(namespace, name)
+        except GoneError:
+            started = self._of_cron(namespace, name)
+            if isinstance(started, Snapshot):
+                return started
+            seen = self._fetch(namespace, started)
+        workflow, view = seen.workflow, seen.view
+        alive = self.care.look_after(workflow, view)
+        status = workflow.get("status") or {}
+        ended = status.get("phase") in ENDED and not alive
+        lines: tuple[Any, ...] = ()
+        more, whole = False, True
+        if logs:
+            given_up = json.loads(_notes(workflow).get(GIVEN_UP, "{}"))
+            sources = [
+                LogSource(pod.node["id"], pod.name, pod.step, pod.attempt, ended=pod.ended or ended)
+                for pod in view.pods
+                # A pod that was given up before it started has lost nothing.
+                if pod.node["phase"] != "Pending" and pod.node["id"] not in given_up
+            ]
+            page = read_logs(self.client, sources, cursor, namespace=namespace)
+            lines, cursor, more, whole = without_noise(page.lines), page.cursor, page.more, page.whole
+        cancelled = CANCELLED in _notes(workflow)
+        timed_out = not cancelled and _timed_out(workflow, view)
+        return Snapshot(
+            outline=unpacked_outline(_notes(workflow).get(OUTLINE, "{}")),
+            leaves=view.leaves,
+            done=ended and (not logs or (whole and not more)),
+            cancelled=cancelled,
+            timed_out=timed_out,
+            error=_fault(status, view),
+            started=seconds(status.get("startedAt")),
+            finished=seconds(status.get("finishedAt")) if ended else None,
+            logs=lines,
+            more=more,
+            cursor=cursor,
+        )
+
+    def _fetch(self, namespace: str, name: str) -> Seen:
+        """The Workflow, from memory if the server says that it has not changed."""
+        key = f"{namespace}/{name}"
+        with self._lock:
+            known = self._seen.get(key)
+        try:
+            if known is not None:
+                head = self.client.get(WORKFLOWS, name, namespace, metadata_only=True)
+                if not _leaving(head) and head["metadata"]["resourceVersion"] == known.version:
+                    return known
+            workflow = self._get(namespace, name)
+        except NotFoundError:
+            raise GoneError(f"{self.backend}://{key}: this run is gone") from None
+        plan = Plan(name, workflow["spec"])
+        view = _view(plan, workflow)
+        seen = Seen(workflow["metadata"]["resourceVersion"], workflow, plan, view)
+        with self._lock:
+            self._seen[key] = seen
+            self._seen.move_to_end(key)
+            while len(self._seen) > _KEPT:
+                self._seen.popitem(last=False)
+        return seen
+
+    def _of_cron(self, namespace: str, name: str) -> Snapshot | str:
+        """The newest run that a CronWorkflow has started; if there is none yet, what is known of it.
+
+        Raises:
+            GoneError: if there is no CronWorkflow of that name.
+        """
+        try:
+            cron = self.client.find(CRON_WORKFLOWS, name, namespace)
+        except ForbiddenError:
+            cron = None  # who may not see crons has made none
+        if cron is None:
+            raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone")
+        runs = self.client.list(WORKFLOWS, namespace, labels=f"{CRON_LABEL}={name}", metadata_only=True).items
+        newest = max(
+            runs, key=lambda run: (run["metadata"]["creationTimestamp"], run["metadata"]["name"]), default=None
+        )
+        if newest is not None:
+            return str(newest["metadata"]["name"])
+        return Snapshot(outline=unpacked_outline(_notes(cron).get(OUTLINE, "{}")), leaves=())
+
+    def probe(self) -> None:
+        """See whether the cluster could run anything.
+
+        Raises:
+            UnreachableError: if it does not answer.
+            RefusedError: if Argo is not installed or does not run, or the caller may not use it, with the Role.
+        """
+        require_server(self.client)
+        require_namespace(self.client)
+        require_resources(self.client, (WORKFLOWS, TASK_RESULTS))
+        require_permissions(self.client, RUNNING, USER)
+        fault = controller_fault(self.client, "the controller of Argo Workflows", "app=workflow-controller")
+        if fault is not None:
+            raise RefusedError(fault)
+
+    # Everything else
+
+    def cancel(self, handle: RunHandle, now: bool) -> None:
+        """Ask a run to end. Written down only while it has not ended, which the server checks as it writes."""
+        namespace, name = place_of(handle)
+        if self.client.find(WORKFLOWS, name, namespace, metadata_only=True) is None:
+            started = self._of_cron(namespace, name)
+            self.client.patch(CRON_WORKFLOWS, name, {"spec": {"suspend": True}}, namespace)
+            if isinstance(started, Snapshot):
+                return
+            name = started
+        while True:
+            workflow = self._get(namespace, name)
+            status = workflow.get("status") or {}
+            shutdown = workflow["spec"].get("shutdown", "")
+            if status.get("phase") in ENDED or shutdown == "Terminate" or (shutdown and not now):
+                self.care.look_after(workflow, _view(Plan(name, workflow["spec"]), workflow))
+                return
+            notes = {} if CANCELLED in _notes(workflow) else {CANCELLED: _cancel_note(workflow)}
+            patch: Object = {
+                "metadata": {"resourceVersion": workflow["metadata"]["resourceVersion"], "annotations": notes},
+                "spec": {"shutdown": "Terminate" if now else "Stop", "suspend": None},
+            }
+            try:
+                self.client.patch(WORKFLOWS, name, patch, namespace)
+                return
+            except ConflictError:
+                continue
+
+    def list_runs(self) -> Iterator[RunSummary]:
+        """The runs of the namespace, newest first."""
+        found = []
+        for workflow in self.client.list(WORKFLOWS, labels=f"{MANAGED}=flowcore").items:
+            if _leaving(workflow):
+                continue
+            metadata, status = workflow["metadata"], workflow.get("status") or {}
+            handle = RunHandle(self.backend, f"{metadata['namespace']}/{metadata['name']}")
+            cancelled = CANCELLED in _notes(workflow)
+            phase = _PHASES.get(status.get("phase", ""), Phase.PENDING)
+            if cancelled and phase.ended:
+                phase = Phase.CANCELLED
+            summary = RunSummary(
+                handle,
+                _notes(workflow).get(WORKFLOW, metadata["name"]),
+                phase,
+                seconds(status.get("startedAt")),
+                seconds(status.get("finishedAt")),
+            )
+            found.append((metadata["creationTimestamp"], metadata["name"], summary))
+        found.sort(key=lambda entry: entry[:2], reverse=True)
+        return iter([summary for *_, summary in found])
+
+    def delete(self, handle: RunHandle) -> None:
+        """Remove a run that is over, with all that belongs to it."""
+        namespace, name = place_of(handle)
+        if self.client.find(WORKFLOWS, name, namespace, metadata_only=True) is None:
+            self._of_cron(namespace, name)
+            self.client.delete(CRON_WORKFLOWS, name, namespace)
+            return
+        workflow = self._get(namespace, name)
+        if (workflow.get("status") or {}).get("phase") not in ENDED:
+            raise RefusedError(f"run {name} is not over; cancel it first, then delete it")
+        self.client.delete(WORKFLOWS, name, namespace, foreground=True)
+
+    def artifact(self, handle: RunHandle, step: str, output: str, target: str) -> str:
+        """Copy an artifact to a place on this machine."""
+        from flowcore_argo.download import download
+
+        namespace, name = place_of(handle)
+        seen = self._fetch(namespace, name)
+        leaf = next((leaf for leaf in seen.view.leaves if leaf.origin == step), None)
+        place = None if leaf is None else leaf.outputs.get(output)
+        if leaf is None or not isinstance(place, str) or output not in _artifact_names(seen, step):
+            state = f"is {leaf.phase}" if leaf is not None else "has not started"
+            raise UsageError(f"step {step} has no artifact {output} in this run; it {state}")
+        return download(self.client, self.options, seen.workflow, place, output, target)
+
+    def resume(self, handle: RunHandle) -> RunHandle:
+        """Run the failed steps again; what succeeded stays."""
+        from flowcore_argo.resume import resumed
+
+        namespace, name = place_of(handle)
+        while True:
+            workflow = self._get(namespace, name)
+            phase = (workflow.get("status") or {}).get("phase")
+            if phase not in ENDED:
+                raise RefusedError(f"run {name} is not over, so there is nothing to resume")
+            if phase == "Succeeded":
+                raise RefusedError(f"run {name} succeeded, so there is nothing to resume")
+            view = _view(Plan(name, workflow["spec"]), workflow)
+            changed, pods = resumed(workflow, view)
+            try:
+                for pod in pods:
+                    self.client.delete(PODS, pod, namespace)
+            except NotFoundError:
+                pass
+            try:
+                self.client.replace(WORKFLOWS, changed, namespace)
+                return handle
+            except ConflictError:
+                continue
+
+    def _get(self, namespace: str, name: str) -> Object:
+        found = self.client.find(WORKFLOWS, name, namespace)
+        if found is None or _leaving(found):
+            raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone")
+        return found
+
+
+def _leaving(object: Mapping[str, Any]) -> bool:
+    """Whether an object is being deleted."""
+    return bool(object["metadata"].get("deletionTimestamp"))
+
+
+_PHASES: Final = {
+    "Pending": Phase.PENDING,
+    "Running": Phase.RUNNING,
+    "Succeeded": Phase.SUCCEEDED,
+    "Failed": Phase.FAILED,
+    "Error": Phase.FAILED,
+}
+
+
+def place_of(handle: RunHandle) -> tuple[str, str]:
+    """The namespace and the name that a handle says."""
+    namespace, slash, name = handle.location.partition("/")
+    if not slash or not namespace or not name:
+        raise UsageError(f"{handle} is no run of Argo; a handle is argo://NAMESPACE/NAME")
+    return namespace, name
+
+
+def _notes(workflow: Mapping[str, Any]) -> Mapping[str, str]:
+    found: Mapping[str, str] = workflow["metadata"].get("annotations") or {}
+    return found
+
+
+def _view(plan: Plan, workflow: Object) -> View:
+    notes = _notes(workflow)
+    earlier = json.loads(notes.get(EARLIER, "{}"))
+    given_up = json.loads(notes.get(GIVEN_UP, "{}"))
+
+    def cause(message: str) -> Any:
+        found = cause_of_text(message) if message else None
+        return None if found is None else (found.reason, found.message)
+
+    started = seconds((workflow.get("status") or {}).get("startedAt"))
+    limit = workflow["spec"].get("activeDeadlineSeconds")
+    deadline = None if started is None or limit is None else started + float(limit)
+    over = (workflow.get("status") or {}).get("phase") in ENDED
+    return view_of(plan, nodes_of(workflow), given_up, earlier, cause, deadline, _cancel(notes), over)
+
+
+def _cancel_note(workflow: Object) -> str:
+    """What has to be known of a cancel later: our time, the last one in the Workflow, what ended in that second."""
+    nodes = nodes_of(workflow)
+    times = [seconds(node.get(field)) or 0.0 for node in nodes for field in ("startedAt", "finishedAt")]
+    last = max(times, default=0.0)
+    ended = [node["id"] for node in nodes if seconds(node.get("finishedAt")) == last]
+    return json.dumps([round(time.time(), 3), last, ended])
+
+
+def _cancel(notes: Mapping[str, str]) -> Cancel | None:
+    if CANCELLED not in notes:
+        return None
+    _, last, ended = json.loads(notes[CANCELLED])
+    return Cancel(last, frozenset(ended))
+
+
+def _timed_out(workflow: Object, view: View) -> bool:
+    if not workflow["spec"].get("activeDeadlineSeconds"):
+        return False
+    return any(leaf.reason == "run-timeout" for leaf in view.leaves)
+
+
+def _fault(status: Mapping[str, Any], view: View) -> str | None:
+    """Why the whole could not be run, where no step says it."""
+    if status.get("phase") != "Error":
+        return None
+    if any(leaf.phase in (Phase.ERROR, Phase.FAILED) for leaf in view.leaves):
+        return None
+    return " ".join((status.get("message") or "Argo could not run the workflow").split())
+
+
+def _artifact_names(seen: Seen, step: str) -> set[str]:
+    from flowcore_argo.places import ARTIFACT_NAMES
+
+    for pod in seen.view.pods:
+        if pod.step == step:
+            notes = (pod.spot.template.get("metadata") or {}).get("annotations") or {}
+            return set(notes.get(ARTIFACT_NAMES, "").split())
+    return set()

@@ -1,0 +1,140 @@
+"""What any flowcore backend on Kubernetes needs, and no more: it is a library of backends, not one itself.
+
+Each module has one idea:
+
+- ``options``, ``access``, ``credentials``: which cluster, and who asks
+- ``transport``, ``retrying``, ``client``: one request; when it is sent again; requests about objects
+- ``resources``, ``refusals``, ``errors``: kinds of objects; what the server's answers mean
+- ``roles``, ``presence``: permissions as Roles; whether a cluster has what a backend needs
+- ``causes``: why a pod does not start, or was lost
+- ``logs``, ``watching``: log lines, each once; objects as they change
+- ``companions``: config maps for text that is too long or too odd
+"""
+
+from flowcore_kubernetes.access import Access, find_access
+from flowcore_kubernetes.causes import (
+    Cause,
+    cause_of,
+    cause_of_text,
+    events_of,
+    why_by_events,
+    why_lost,
+    why_waiting,
+)
+from flowcore_kubernetes.client import Client, Listing, PatchKind, connect
+from flowcore_kubernetes.companions import (
+    DIGEST,
+    MOST_BYTES,
+    Companions,
+    Place,
+    config_maps,
+    create_companions,
+    digest,
+    owned,
+)
+from flowcore_kubernetes.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ExpiredError,
+    ForbiddenError,
+    InvalidError,
+    NamespaceError,
+    NotFoundError,
+    NotInstalledError,
+    QuotaError,
+    TooLargeError,
+    UnavailableError,
+)
+from flowcore_kubernetes.logs import LINE_BYTES, PAGE_BYTES, LogPage, LogSource, read_logs
+from flowcore_kubernetes.options import KubernetesOptions
+from flowcore_kubernetes.presence import (
+    controller_fault,
+    missing_permissions,
+    require_namespace,
+    require_permissions,
+    require_resources,
+    require_server,
+)
+from flowcore_kubernetes.resources import (
+    CLAIMS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    Object,
+    Resource,
+)
+from flowcore_kubernetes.retrying import Retries
+from flowcore_kubernetes.roles import Permission, role, role_binding
+from flowcore_kubernetes.transport import Traffic
+from flowcore_kubernetes.watching import Change, wait_for, watch
+
+__all__ = [
+    "CLAIMS",
+    "CONFIG_MAPS",
+    "DEPLOYMENTS",
+    "DIGEST",
+    "EVENTS",
+    "LINE_BYTES",
+    "MOST_BYTES",
+    "NAMESPACES",
+    "PAGE_BYTES",
+    "PODS",
+    "SECRETS",
+    "SERVICE_ACCOUNTS",
+    "Access",
+    "AlreadyExistsError",
+    "ApiError",
+    "Cause",
+    "Change",
+    "Client",
+    "Companions",
+    "ConflictError",
+    "ExpiredError",
+    "ForbiddenError",
+    "InvalidError",
+    "KubernetesOptions",
+    "Listing",
+    "LogPage",
+    "LogSource",
+    "NamespaceError",
+    "NotFoundError",
+    "NotInstalledError",
+    "Object",
+    "PatchKind",
+    "Permission",
+    "Place",
+    "QuotaError",
+    "Resource",
+    "Retries",
+    "TooLargeError",
+    "Traffic",
+    "UnavailableError",
+    "cause_of",
+    "cause_of_text",
+    "config_maps",
+    "connect",
+    "controller_fault",
+    "create_companions",
+    "digest",
+    "events_of",
+    "find_access",
+    "missing_permissions",
+    "owned",
+    "read_logs",
+    "require_namespace",
+    "require_permissions",
+    "require_resources",
+    "require_server",
+    "role",
+    "role_binding",
+    "wait_for",
+    "watch",
+    "why_by_events",
+    "why_lost",
+    "why_waiting",
+]
