@@ -62,7 +62,7 @@ check: lint types layers test
 # Starts an engine, unless one answers; as root on Debian 12 it installs what that takes, else it fails.
 docker: $(VENV)/.developing
 	$(BIN)/python tests/cluster docker-up
-	$(BIN)/python -m pytest -q -m docker tests plugins
+	$(BIN)/python -m pytest -q -m docker -n $(WORKERS) --dist loadgroup tests plugins
 
 # Starts the node and Argo, unless they run; as root on Debian 12 it builds what that takes (20 minutes once), else it fails.
 cluster: $(VENV)/.developing

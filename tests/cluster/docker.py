@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -48,7 +49,7 @@ def down() -> None:
 class Engine:
     """A second engine on this machine, with nothing of the first one's; its folder's path must be short.
 
-    Containers of it have no network, so that no bridge and no firewall rule is shared.
+    It has a bridge of its own: one that is told to have none removes the other engine's. No firewall rule is made.
     """
 
     def __init__(self, folder: Path, live_restore: bool = False) -> None:
@@ -57,9 +58,17 @@ class Engine:
         self.host = f"unix://{folder}/docker.sock"
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        # At most 15 letters, and no network that anybody else has.
+        number = int(hashlib.sha256(str(folder).encode()).hexdigest()[:4], 16)
+        self.bridge = f"flow{number}"
+        self.address = f"10.{200 + number % 50}.{number // 256 % 256}.1/24"
 
     def start(self) -> None:
         """Start it, or start it again: containers and images of before are there."""
+        if not works("ip", "link", "show", self.bridge):
+            sh("ip", "link", "add", self.bridge, "type", "bridge", quiet=True)
+            sh("ip", "address", "add", self.address, "dev", self.bridge, quiet=True)
+            sh("ip", "link", "set", self.bridge, "up", quiet=True)
         settings = self.folder / "daemon.json"
         settings.write_text(json.dumps({"live-restore": self.live_restore}))
         # What a killed engine leaves would keep the next one from starting.
@@ -73,7 +82,7 @@ class Engine:
                     f"--exec-root={self.folder}/exec",
                     f"--pidfile={self.folder}/dockerd.pid",
                     f"--host={self.host}",
-                    "--bridge=none",
+                    f"--bridge={self.bridge}",
                     "--iptables=false",
                     "--shutdown-timeout=2",
                 ],
@@ -131,4 +140,5 @@ class Engine:
             mount = line.split()[1]
             if mount.startswith(f"{self.folder}/"):
                 sh("umount", "-l", mount, check=False, quiet=True)
+        sh("ip", "link", "delete", self.bridge, check=False, quiet=True)
         shutil.rmtree(self.folder, ignore_errors=True)
