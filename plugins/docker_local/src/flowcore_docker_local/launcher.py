@@ -29,6 +29,7 @@ from flowcore_docker_local.endpoint import Endpoint, cause, make_client
 from flowcore_docker_local.images import Images
 from flowcore_docker_local.streams import Demultiplexer, Lines, Stream, StreamRefused, open_stream, there
 from flowcore_docker_local.words import CUT_SHORT, LOST_SIGNALS, not_started, refusal, spoken
+from flowcore_local.engine import size_of
 from flowcore_local.launcher import Adoption, CannotStart, Exit, Launch, News
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ class DockerLauncher:
             launch.outputs,
             frozenset(name for name in launch.step.outputs if name != launch.step.stdout),
             (launch.stdout, launch.stderr),
-            (_size(launch.stdout), _size(launch.stderr)),
+            (size_of(launch.stdout), size_of(launch.stderr)),
         )
         attempt.sorter = _sorter(attempt.streams)
         self._attempts[launch.seq] = attempt
@@ -812,13 +813,6 @@ def _sorter(
 ) -> Demultiplexer:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     return Demultiplexer((os.open(streams[0], flags, 0o600), os.open(streams[1], flags, 0o600)), skip)
-
-
-def _size(file: str) -> int:
-    try:
-        return os.stat(file).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _tail(file: str) -> bytes:

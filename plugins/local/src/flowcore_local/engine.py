@@ -248,7 +248,7 @@ class Engine:
         bay = self._bays.path(unit.bay)
         unit.log = self._logs.pop(unit.bay, seq)
         streams = self._folder.attempt(unit.log)
-        unit.wrote = (_size(f"{streams}.out"), _size(f"{streams}.err")) if unit.log != seq else (0, 0)
+        unit.wrote = (size_of(f"{streams}.out"), size_of(f"{streams}.err")) if unit.log != seq else (0, 0)
         self._store.intend([(seq, unit.origin, unit.bay, unit.attempts, now, unit.log, *unit.wrote)])
         self._flying[seq] = unit
         try:
@@ -296,7 +296,7 @@ class Engine:
         if unit is None:
             return
         streams = self._folder.attempt(unit.log)
-        out, err = _size(f"{streams}.out") - unit.wrote[0], _size(f"{streams}.err") - unit.wrote[1]
+        out, err = size_of(f"{streams}.out") - unit.wrote[0], size_of(f"{streams}.err") - unit.wrote[1]
         self._landed.append((out, err, exit.seq))
         outcome = self._outcome(unit, exit, streams)
         self._leave(unit)
@@ -387,7 +387,8 @@ class Engine:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _size(file: str) -> int:
+def size_of(file: str) -> int:
+    """Bytes in a file; 0 if it is not there."""
     try:
         return os.stat(file).st_size
     except OSError:
