@@ -63,6 +63,13 @@ class Engine:
         self.bridge = f"flow{number}"
         self.address = f"10.{200 + number % 50}.{number // 256 % 256}.1/24"
 
+    def __enter__(self) -> Engine:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.destroy()
+
     def start(self) -> None:
         """Start it, or start it again: containers and images of before are there."""
         if not works("ip", "link", "show", self.bridge):

@@ -146,6 +146,7 @@ class DockerLauncher:
         self._leaving: dict[int, tuple[_Attempt, bool]] = {}
         """Attempts that ended but are not released, and whether their containers stay."""
         self._removing = 0
+        self._begun: list[tuple[int, float]] = []
         self._ended: list[Exit] = []
         self._news: list[News] = []
         self._hot: set[int] = set()
@@ -271,6 +272,10 @@ class DockerLauncher:
         except _Lost as error:
             words = str(error)
             self._post(lambda: self._refused(attempt, "lost", words))
+        except OSError as error:
+            words = f"its files cannot be made ready: {error}"
+            self._post(lambda: self._refused(attempt, "backend", words))
+            self._discard(launch.seq)
         else:
             self._post(lambda: self._running(attempt))
 
@@ -281,10 +286,11 @@ class DockerLauncher:
         labels = {spec.RUN: self._run, spec.STEP: launch.origin}
         of_attempt = {**labels, spec.ATTEMPT: launch.env["FLOW_ATTEMPT"], spec.SEQ: str(launch.seq)}
         mounts, binds = self._mounts(launch, labels)
-        attempt.copied = not self._ours(launch.step)
+        image = launch.image or self._image
+        attempt.copied = not self._ours(launch.step.user or self._images.user(image))
         if self._mounted:
             binds += self._binds(launch, attempt.copied)
-        wanted = spec.body(launch, launch.image or self._image, mounts, binds, of_attempt, self._network, self._machine)
+        wanted = spec.body(launch, image, mounts, binds, of_attempt, self._network, self._machine)
 
         def make() -> str:
             try:
@@ -301,11 +307,11 @@ class DockerLauncher:
             self._copy_in(container, launch, attempt.copied)
         return container
 
-    def _ours(self, step: Step) -> bool:
-        """Whether what the step's user writes into a mounted folder is this user's to read and remove."""
+    def _ours(self, user: str) -> bool:
+        """Whether what a user in a container writes into a mounted folder is this user's to read and remove."""
         if not self._mounted or self._owned is None:
             return self._mounted
-        return (step.user or "0").split(":")[0] == self._owned
+        return (user.split(":")[0] or "0").replace("root", "0") == self._owned
 
     def _mounts(self, launch: Launch, labels: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
         """The step's mounts in the engine's two ways to say them: one wants a folder to be there, one makes it."""
@@ -411,9 +417,14 @@ class DockerLauncher:
 
     def _running(self, attempt: _Attempt) -> None:
         attempt.started = True
+        self._begun.append((attempt.seq, time.time()))
         if attempt.stopping and attempt.code is None:
             self._signal(attempt, attempt.stopping)
         self._conclude(attempt)
+
+    def begun(self) -> list[tuple[int, float]]:
+        begun, self._begun = self._begun, []
+        return begun
 
     def _refused(self, attempt: _Attempt, reason: Reason, words: str) -> None:
         self._close_stream(attempt)
@@ -726,7 +737,7 @@ class DockerLauncher:
         return step.working_dir or ""  # the image's own
 
     def adopt(
-        self, step: Step, seq: int, folder: str, streams: tuple[str, str], written: tuple[int, int]
+        self, step: Step, seq: int, meant: float, folder: str, streams: tuple[str, str], written: tuple[int, int]
     ) -> Adoption | Exit:
         from docker.errors import APIError, NotFound
 
@@ -735,7 +746,6 @@ class DockerLauncher:
         attempt = _Attempt(
             seq, f"{folder}/out", frozenset(name for name in step.outputs if name != step.stdout), streams, written
         )
-        attempt.copied = not self._ours(step)
         try:
             found = self._patiently(lambda: self._client().inspect_container(spec.container_name(self._run, seq)))
         except NotFound:
@@ -744,6 +754,7 @@ class DockerLauncher:
             return Exit(seq, None, None, "lost", f"the engine says: {spoken(error)}")
         except _Lost as error:
             return Exit(seq, None, None, "lost", str(error))
+        attempt.copied = not self._ours(str(found["Config"].get("User") or ""))
         state = found["State"]
         attempt.id = str(found["Id"])
         if state["Status"] == "created":
@@ -753,6 +764,9 @@ class DockerLauncher:
         attempt.away = not state["Running"]
         self._attempts[seq] = attempt
         if state["Running"]:
+            # The engine's clock may be another machine's.
+            began = min(_seconds(state.get("StartedAt", "")) or meant, time.time())
+            self._begun.append((seq, max(meant, began)))
             self._look_again(attempt)
             return "running"
         return self._late(attempt, int(state["ExitCode"]))
