@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import services
@@ -50,10 +51,12 @@ class Engine:
     """A second engine on this machine, with nothing of the first one's; its folder's path must be short.
 
     It has a bridge of its own: one that is told to have none removes the other engine's. No firewall rule is made.
+    ``also`` are more options of its program.
     """
 
-    def __init__(self, folder: Path, live_restore: bool = False) -> None:
+    def __init__(self, folder: Path, live_restore: bool = False, also: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.also = also
         self.live_restore = live_restore
         self.host = f"unix://{folder}/docker.sock"
         self.process: subprocess.Popen[bytes] | None = None
@@ -92,6 +95,7 @@ class Engine:
                     f"--bridge={self.bridge}",
                     "--iptables=false",
                     "--shutdown-timeout=2",
+                    *self.also,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
