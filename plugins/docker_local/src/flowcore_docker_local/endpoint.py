@@ -66,7 +66,9 @@ def find(options: Options, environ: Mapping[str, str]) -> Endpoint:
         return _of_context(name)
     runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     places = [place.format(runtime=runtime, home=environ.get("HOME", "")) for place in SOCKETS]
-    return Endpoint("unix://" + next((place for place in places if os.path.exists(place)), places[0]))
+    # Docker's own may be there for others only, beside a rootless one for this user.
+    found = [place for place in places if os.path.exists(place)]
+    return Endpoint("unix://" + next((place for place in found if os.access(place, os.W_OK)), (found or places)[0]))
 
 
 def _secured(host: str, environ: Mapping[str, str]) -> Endpoint:

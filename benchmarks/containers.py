@@ -1,6 +1,6 @@
 """What a container costs on the backend docker-local, against ``docker run --rm`` of the same command.
 
-    python benchmarks/docker.py [--steps 40] [--parallel 200] [--many 1000] [--image busybox:1] [--rounds 3]
+    python benchmarks/containers.py [--steps 40] [--parallel 200] [--many 1000] [--image busybox:1] [--rounds 3]
 
 Three lines: steps one after another, against as many ``docker run`` one after another; steps eight at a time, against
 ``xargs -P 8 docker run``; and many steps, of which all but a few wait at any time, for the supervisor's own size.
