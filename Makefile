@@ -4,7 +4,8 @@
 #   make layers   who imports whom                         make wheels    built wheels work outside this folder
 #   make check    lint, types, layers and tests            make docker    tests on a real Docker engine
 #   make cluster  tests on a real Kubernetes node          make test-all  check, wheels and docker
-#   make bench    what a step costs, how fast it starts    make clean     forget the environment
+#   make bench    what a step costs, how fast it starts    make bench-docker   what a container costs
+#   make clean    forget the environment
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ PROJECTS := $(wildcard pyproject.toml plugins/*/pyproject.toml)
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types layers wheels docker cluster check test-all bench clean
+.PHONY: help demo test lint format types layers wheels docker cluster check test-all bench bench-docker clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -74,6 +75,11 @@ test-all: check wheels docker
 bench: $(VENV)/.developing
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/engine.py
+
+bench-docker: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e plugins/docker_local
+	$(BIN)/python tests/cluster docker-up
+	$(BIN)/python benchmarks/containers.py
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
