@@ -167,11 +167,12 @@ def test_a_socket_that_is_not_for_this_user_is_passed_over(tmp_path: Path, monke
 def test_an_engine_that_is_not_there_is_unreachable_in_one_sentence() -> None:
     workflow = read_document("flowcore: 1\nname: a\nsteps: {b: {image: a, command: [c]}}\n")
     backend = Backend.select("docker-local", options={"host": "unix:///no/such/docker.sock"})
-    with pytest.raises(FlowError) as found:
-        backend.submit(backend.render(workflow))
-    assert found.value.exit_code == 3
-    assert "unix:///no/such/docker.sock cannot be reached (No such file or directory)" in str(found.value)
-    assert "\n" not in str(found.value)
+    for ask in (backend.probe, lambda: backend.submit(backend.render(workflow))):
+        with pytest.raises(FlowError) as found:
+            ask()
+        assert found.value.exit_code == 3
+        assert "unix:///no/such/docker.sock cannot be reached (No such file or directory)" in str(found.value)
+        assert "\n" not in str(found.value)
 
 
 # Streams

@@ -39,6 +39,7 @@ def short() -> Iterator[Path]:
 
 
 def check(runs: Runs, tmp_path: Path) -> None:
+    runs.backend.probe()
     handle = runs.submit(DOCUMENT)
     update = runs.wait(handle)
     seen = {name: (step.phase.value, step.reason) for name, step in update.steps.items()}

@@ -65,6 +65,15 @@ class DockerBackend(EngineBackend):
             "patience": self.options.patience,
         }
 
+    @hookimpl
+    def probe(self) -> None:
+        """Raise what keeps every workflow from running here: no engine that answers, or one of another system."""
+        from flowcore_docker_local import engine
+
+        problem = engine.ask(self.options, os.environ).foreign
+        if problem is not None:
+            raise RefusedError(problem)
+
     def dispose(self, run: str) -> None:
         """Remove the run's containers and volumes."""
         from flowcore_docker_local import engine
