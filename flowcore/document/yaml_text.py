@@ -64,24 +64,30 @@ class _Writer:
             known = self.texts[text] = _inline(text)
         return known
 
+    def key(self, key: str) -> str:
+        """A key as it is written, with its colon."""
+        text = self.keys[key] = f"{_inline(key)}:"
+        return text
+
+    # Both ask for the exact types of JSON first: most values are of them, and tens of thousands are written at a time.
+
     def mapping(self, data: Mapping[str, Any], first: str, indent: str) -> None:
         """Write a mapping; its first line begins with ``first``, the others with ``indent``."""
         start = first
         inner = indent + "  "
         for key, value in data.items():
-            text = self.keys.get(key)
-            if text is None:
-                text = self.keys[key] = f"{_inline(key)}:"
+            text = self.keys.get(key) or self.key(key)
             if len(text) > _LONGEST_KEY:
                 self.lines.append(f"{start}? {text[:-1]}")
                 text, start = ":", indent
-            if isinstance(value, str):
+            kind = type(value)
+            if kind is str:
                 self.lines.append(f"{start}{text} {self.text(value, indent)}")
-            elif isinstance(value, dict | Mapping) and value:
-                self.lines.append(f"{start}{text}")
+            elif value and (kind is dict or isinstance(value, Mapping)):
+                self.lines.append(start + text)
                 self.mapping(value, inner, inner)
-            elif isinstance(value, list | tuple) and value:
-                self.lines.append(f"{start}{text}")
+            elif value and (kind is list or isinstance(value, list | tuple)):
+                self.lines.append(start + text)
                 self.sequence(value, inner, inner)
             else:
                 self.lines.append(f"{start}{text} {self.leaf(value, indent)}")
@@ -92,11 +98,12 @@ class _Writer:
         start = f"{first}- "
         inner = indent + "  "
         for value in data:
-            if isinstance(value, str):
+            kind = type(value)
+            if kind is str:
                 self.lines.append(start + self.text(value, indent))
-            elif isinstance(value, dict | Mapping) and value:
+            elif value and (kind is dict or isinstance(value, Mapping)):
                 self.mapping(value, start, inner)
-            elif isinstance(value, list | tuple) and value:
+            elif value and (kind is list or isinstance(value, list | tuple)):
                 self.sequence(value, start, inner)
             else:
                 self.lines.append(start + self.leaf(value, indent))

@@ -7,7 +7,7 @@ Values of other steps come as the template's inputs, in a form that the kubelet 
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from attrs import define, field, frozen
 
@@ -123,27 +123,28 @@ class Inputs:
         return [{"name": name, "value": value} for name, value in self.arguments.items()]
 
 
-@frozen
-class Place:
-    """Where in the run a step is.
+class Reads(NamedTuple):
+    """The artifacts that a step reads, each as step and output."""
 
-    Attributes:
-        origin: the document's name, with ``[*]`` where items have their number.
-        name: the template's name.
-        step: the text of FLOW_STEP: the origin, or a reference to an input that holds it.
-        argument: the argument for that input, where there is one.
-        gathered: artifacts of a foreach that the step reads: step, output.
-        single: artifacts of steps that it reads: step, output.
-        reads_artifacts: whether it may read any, by whatever way it comes to know the place.
-    """
+    gathered: tuple[tuple[str, str], ...] = ()
+    """Those of all items of a foreach."""
+    single: tuple[tuple[str, str], ...] = ()
+    maybe: bool = False
+    """Whether it may read any, by whatever way it comes to know the place."""
+
+
+class Place(NamedTuple):
+    """Where in the run a step is."""
 
     origin: str
+    """The document's name, with ``[*]`` where items have their number."""
     name: str
+    """The template's name."""
     step: str
-    argument: str = ""
-    gathered: tuple[tuple[str, str], ...] = ()
-    single: tuple[tuple[str, str], ...] = ()
-    reads_artifacts: bool = False
+    """The text of FLOW_STEP: the origin, or a reference to an input that holds it."""
+    argument: str
+    """The argument for that input, where there is one."""
+    reads: Reads
 
 
 @frozen
@@ -179,7 +180,7 @@ class PodMaker:
         if values:
             template["outputs"] = {"parameters": [_output(name, kind) for name, kind in values.items()]}
         if self.stored:
-            _add(template, "inputs", read(place.single, place.gathered))
+            _add(template, "inputs", read(place.reads.single, place.reads.gathered))
             artifacts = [name for name, output in step.outputs.items() if output.artifact]
             _add(template, "outputs", written(artifacts, place.step, place.origin.endswith("[*]")))
         if step.retry is not None and step.retry.limit:
@@ -239,7 +240,7 @@ class PodMaker:
             user, _, group = step.user.partition(":")
             container["securityContext"] = {"runAsUser": int(user), **({"runAsGroup": int(group)} if group else {})}
         body: Object = {}
-        mounts = self._mounts(step, place, body, any(FILES in str(word) for word in command))
+        mounts = self._mounts(step, place, body, any(FILES in word for word in command if isinstance(word, str)))
         if mounts:
             container["volumeMounts"] = mounts
         body["container"] = container
@@ -258,6 +259,8 @@ class PodMaker:
 
     def _shim_words(self, step: Step) -> list[str] | None:
         """What the shim has to do, or None where Argo needs no help. A function's own program types its outputs."""
+        if not step.outputs:
+            return None
         values = [output for output in step.outputs.values() if not output.artifact]
         function = isinstance(step.action, Python)
         defaults = any(output.default is not MISSING for output in values)
@@ -295,9 +298,9 @@ class PodMaker:
         if any(output.artifact for output in step.outputs.values()):
             mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": OUTPUTS, "subPath": place.step})
             body["initContainers"] = [self._open_folder(mounts[0])]
-        if place.reads_artifacts:
+        if place.reads.maybe:
             mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": ARTIFACTS, "readOnly": True})
-        if place.gathered:
+        if place.reads.gathered:
             items = {"name": ITEMS_VOLUME, "mountPath": ITEMS}
             body.setdefault("initContainers", []).append(self._gather(place, [*mounts[-1:], items]))
             mounts.append({**items, "readOnly": True})
@@ -318,7 +321,9 @@ class PodMaker:
             'while [ $# -gt 0 ]; do mkdir -p "$1/$3"; for item in "$2"[[]*[]]; do '
             'number=${item##*[[]}; ln -s "$item/$3" "$1/$3/${number%]}"; done; shift 3; done'
         )
-        words = [word for step, output in place.gathered for word in (f"{ITEMS}/{step}", f"{ARTIFACTS}/{step}", output)]
+        words = [
+            word for step, output in place.reads.gathered for word in (f"{ITEMS}/{step}", f"{ARTIFACTS}/{step}", output)
+        ]
         return {
             "name": "gather-items",
             "image": self.options.helper_image,
