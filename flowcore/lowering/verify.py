@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -15,6 +15,7 @@ from flowcore.model import (
     MISSING,
     ConfigMapKey,
     Container,
+    EnvValue,
     Manifest,
     Nested,
     Python,
@@ -23,7 +24,7 @@ from flowcore.model import (
     Step,
     Workflow,
 )
-from flowcore.syntax import Binary, Expr, Not, Template
+from flowcore.syntax import Binary, Expr, Not
 
 Found = tuple[str, str]
 """A capability that is needed, and the field that needs it."""
@@ -188,26 +189,29 @@ def _too_much(workflow: Workflow, limits: Mapping[str, int], backend: str) -> It
             size = len(step.action.source.encode("utf-8", "surrogatepass"))
             field = "script" if isinstance(step.action, Script) else "python"
             yield from over((*path(), field), f"the source has {size} bytes", size, "script_bytes")
-        for field, text in _literals(step):
-            if len(text) > short:
-                size = len(text.encode("utf-8", "surrogatepass"))
+        for field, words in _texts(step):
+            for word in words:
+                if isinstance(word, str) and len(word) <= short:
+                    continue
+                size = _size(word)
                 yield from over((*path(), field), f"one text has {size} bytes", size, "argument_bytes")
     yield from over(("steps",), f"the workflow has {count} steps once it is lowered", count, "steps")
 
 
-def _literals(step: Step) -> Iterator[tuple[str, str]]:
-    for value in step.env.values():
-        if not isinstance(value, (SecretKey, ConfigMapKey)):
-            yield "env", _text(value)
+def _texts(step: Step) -> Iterator[tuple[str, Iterable[EnvValue]]]:
+    """The texts of a step, by field."""
+    if step.env:
+        yield "env", step.env.values()
     if isinstance(step.action, Container):
-        for word in step.action.command or ():
-            yield "command", _text(word)
-        for word in step.action.args:
-            yield "command", _text(word)
+        yield "command", step.action.command or ()
+        yield "command", step.action.args
     elif isinstance(step.action, Script):
-        for word in step.action.args:
-            yield "args", _text(word)
+        yield "args", step.action.args
 
 
-def _text(value: str | Template) -> str:
-    return value if isinstance(value, str) else "".join(part for part in value.parts if isinstance(part, str))
+def _size(value: EnvValue) -> int:
+    """The bytes of a text that are known before the run."""
+    if isinstance(value, (SecretKey, ConfigMapKey)):
+        return 0
+    text = value if isinstance(value, str) else "".join(part for part in value.parts if isinstance(part, str))
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -114,20 +114,21 @@ class Builder:
         step = frame.steps[name]
         gates: list[Object] = []
         terms = [self.need(frame, name, other, need, gates) for other, need in frame.needs[name].items()]
-        task: Object = {"name": frame.names.name(name)}
+        task: Object = {"name": frame.names.name(name), "template": ""}
         if terms:
-            task["depends"] = " && ".join(dict.fromkeys(term for term in terms if term))
+            task["depends"] = " && ".join(dict.fromkeys(terms))
         if step.foreach is not MISSING and step.when != Literal(False):
             task.update(self.foreach(frame, name, step))
-        else:
-            if step.when is not None:
-                task["when"] = condition(step.when, frame.lookup)
-            plain = step if step.foreach is MISSING else evolve(step, foreach=MISSING)
-            item = {"item": Code("'null'", Type("any"))} if step.foreach is not MISSING else {}
-            body, inputs = self.body(frame, name, plain, frame.lookup, item, frame.origin(name), frame.step_text(name))
-            task["template"] = body
-            _give(task, inputs)
-        return [*gates, _ordered(task)]
+            return [*gates, _ordered(task)]
+        if step.when is not None:
+            task["when"] = condition(step.when, frame.lookup)
+        local = {}
+        if step.foreach is not MISSING:
+            step, local = evolve(step, foreach=MISSING), {"item": Code("'null'", Type("any"))}
+        body, inputs = self.body(frame, name, step, frame.lookup, local, frame.origin(name), frame.step_text(name))
+        task["template"] = body
+        _give(task, inputs)
+        return [*gates, task]
 
     def body(
         self,
@@ -142,9 +143,10 @@ class Builder:
     ) -> tuple[str, Inputs]:
         """The template of what a step runs: one pod, a nested workflow, or a repeat."""
 
-        def scope(ref: Ref) -> Code:
+        def own(ref: Ref) -> Code:
             return local[ref.kind] if ref.kind in local else outer(ref)
 
+        scope = own if local else outer
         fixed = not frame.each if static is None else static
         if isinstance(step.action, Nested):
             return self.nested(step.action, scope, origin, step_text, fixed)

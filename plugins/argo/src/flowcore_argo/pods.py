@@ -176,33 +176,42 @@ class PodMaker:
         if inputs.arguments:
             template["inputs"] = {"parameters": inputs.parameters()}
         template.update(body)
-        values = {name: output.type for name, output in step.outputs.items() if not output.artifact}
+        values = [_output(name, output.type) for name, output in step.outputs.items() if not output.artifact]
         if values:
-            template["outputs"] = {"parameters": [_output(name, kind) for name, kind in values.items()]}
+            template["outputs"] = {"parameters": values}
         if self.stored:
             _add(template, "inputs", read(place.reads.single, place.reads.gathered))
             artifacts = [name for name, output in step.outputs.items() if output.artifact]
             _add(template, "outputs", written(artifacts, place.step, place.origin.endswith("[*]")))
         if step.retry is not None and step.retry.limit:
             template["retryStrategy"] = retry_strategy(step.retry)
-        template.update(self._limits(step))
+        if step.timeout is not None:
+            # Argo's own ``timeout`` counts waiting too and replaces this: it is left out.
+            deadline = max(1, round(step.timeout + self.options.start_allowance))
+            template["activeDeadlineSeconds"] = deadline
         if step.cache is not None:
             template["memoize"] = self._memoize(step, place, inputs, scope)
             template.setdefault("inputs", {})["parameters"] = inputs.parameters()
-        template.update(placement(step))
+        if step.node_selector:
+            template["nodeSelector"] = dict(step.node_selector)
+        if step.tolerations:
+            template["tolerations"] = [dict(toleration) for toleration in step.tolerations]
         patch = step.backends.get("argo", {}).get("pod_spec_patch")
         if patch is not None:
             template["podSpecPatch"] = json.dumps(patch)
         return template, inputs
 
     def _metadata(self, step: Step, place: Place) -> Object:
-        notes = {STEP: place.step, **({PATTERN: place.origin} if place.argument else {}), **step.annotations}
+        notes = {STEP: place.step}
+        if place.argument:
+            notes[PATTERN] = place.origin
+        notes.update(step.annotations)
         artifacts = [name for name, output in step.outputs.items() if output.artifact]
         if artifacts:
             notes[ARTIFACT_NAMES] = " ".join(artifacts)
         if step.pending_timeout is not None:
             notes[PENDING] = f"{step.pending_timeout:g}"
-        return {"annotations": notes, **({"labels": dict(step.labels)} if step.labels else {})}
+        return {"annotations": notes, "labels": dict(step.labels)} if step.labels else {"annotations": notes}
 
     # The container
 
@@ -223,7 +232,7 @@ class PodMaker:
         if step.working_dir is not None:
             container["workingDir"] = static(step.working_dir)
         env = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()]
-        if any(EMPTY in str(entry.get("value")) or "{{=" in str(entry.get("value")) for entry in env):
+        if env and any(EMPTY in str(entry.get("value")) or "{{=" in str(entry.get("value")) for entry in env):
             # A variable knows only those before it, and Argo puts what all have behind.
             env.insert(0, {"name": EMPTY, "value": ""})
         if step.retry is not None and step.retry.limit:
@@ -233,9 +242,8 @@ class PodMaker:
         if step.env_from:
             kinds = {"secret": "secretRef", "config_map": "configMapRef"}
             container["envFrom"] = [{kinds[entry.kind]: {"name": entry.name}} for entry in step.env_from]
-        resources = _resources(step)
-        if resources:
-            container["resources"] = resources
+        if step.resources or step.requests:
+            container["resources"] = _resources(step)
         if step.user is not None:
             user, _, group = step.user.partition(":")
             container["securityContext"] = {"runAsUser": int(user), **({"runAsGroup": int(group)} if group else {})}
@@ -280,7 +288,7 @@ class PodMaker:
 
     def _mounts(self, step: Step, place: Place, body: Object, files: bool) -> list[Object]:
         mounts: list[Object] = []
-        if not self.stored:
+        if self.artifacts and not self.stored:
             self._artifact_mounts(step, place, body, mounts)
         if files:
             mounts.append({"name": FILES_VOLUME, "mountPath": FILES, "readOnly": True})
@@ -346,12 +354,6 @@ class PodMaker:
         if manifest.failure_when is not None:
             resource["failureCondition"] = condition(manifest.failure_when)
         return {"resource": resource}
-
-    def _limits(self, step: Step) -> Object:
-        """How long a pod may take. Argo's own ``timeout`` counts waiting too and replaces this: it is left out."""
-        if step.timeout is None:
-            return {}
-        return {"activeDeadlineSeconds": max(1, round(step.timeout + self.options.start_allowance))}
 
     def _memoize(self, step: Step, place: Place, inputs: Inputs, scope: Scope) -> Object:
         assert step.cache is not None
@@ -444,16 +446,6 @@ FOR_EVER: Final = "876000h"
 """Argo wants an age: a hundred years."""
 
 _PULL: Final = {"always": "Always", "if-missing": "IfNotPresent", "never": "Never"}
-
-
-def placement(step: Step) -> Object:
-    """Where a pod may run."""
-    found: Object = {}
-    if step.node_selector:
-        found["nodeSelector"] = dict(step.node_selector)
-    if step.tolerations:
-        found["tolerations"] = [dict(toleration) for toleration in step.tolerations]
-    return found
 
 
 def volume_name(name: str) -> str:
