@@ -110,8 +110,9 @@ def _step(path: Where, step: Step, siblings: Mapping[str, Step], backend: str) -
             yield Problem((*path, "outputs"), "a manifest has no outputs here")
     if step.foreach is not MISSING and step.cache is not None and isinstance(step.action, Nested):
         yield Problem((*path, "cache"), f"backend {backend} keeps single steps, not nested workflows")
-    yield from _braces(path, "labels", step.labels)
-    yield from _braces(path, "annotations", step.annotations)
+    if step.labels or step.annotations:
+        yield from _braces(path, "labels", step.labels)
+        yield from _braces(path, "annotations", step.annotations)
 
 
 def _handed_on(workflow: Workflow, path: Where = ()) -> Iterator[Problem]:

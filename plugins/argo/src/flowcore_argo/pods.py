@@ -248,7 +248,8 @@ class PodMaker:
             user, _, group = step.user.partition(":")
             container["securityContext"] = {"runAsUser": int(user), **({"runAsGroup": int(group)} if group else {})}
         body: Object = {}
-        mounts = self._mounts(step, place, body, any(FILES in word for word in command if isinstance(word, str)))
+        files = bool(self.files.texts) and any(FILES in word for word in command if isinstance(word, str))
+        mounts = self._mounts(step, place, body, files)
         if mounts:
             container["volumeMounts"] = mounts
         body["container"] = container
