@@ -41,6 +41,7 @@ from flowcore_argo.options import Options
 from flowcore_argo.places import (
     ARTIFACT_NAMES,
     ARTIFACTS,
+    EVICTED,
     FILES,
     ITEMS,
     OUTPUTS,
@@ -430,18 +431,22 @@ def retry_strategy(retry: Retry) -> Object:
     return strategy
 
 
-TIMED_OUT: Final = "lastRetry.message matches 'longer than the specified deadline|DeadlineExceeded'"
-NOT_FOUND: Final = "lastRetry.message contains 'failed to find name in PATH'"
+def _says(*patterns: str) -> str:
+    return f"lastRetry.message matches '{'|'.join(patterns)}'"
+
+
+_TIMED_OUT: Final = ("longer than the specified deadline", "DeadlineExceeded")
+_NOT_RUN: Final = ("failed to find name in PATH", EVICTED)
 RETRY_ONLY: Final = {
     "failed": (
-        f"lastRetry.status == 'Failed' && !({TIMED_OUT}) && !({NOT_FOUND})"
+        f"lastRetry.status == 'Failed' && !({_says(*_TIMED_OUT, *_NOT_RUN)})"
         " || lastRetry.status == 'Error' && lastRetry.exitCode == '0'"
     ),
-    "error": f"lastRetry.status == 'Error' && lastRetry.exitCode != '0' || {NOT_FOUND}",
-    "timeout": TIMED_OUT,
+    "error": f"lastRetry.status == 'Error' && lastRetry.exitCode != '0' || {_says(*_NOT_RUN)}",
+    "timeout": _says(*_TIMED_OUT),
 }
 """What each word of ``retry.only`` asks of the attempt before. An output that was not written is Argo's Error with exit
-code 0, a program that is not in the image its Failed."""
+code 0; a program that is not in the image, and a pod that its machine evicted, are its Failed."""
 
 FOR_EVER: Final = "876000h"
 """Argo wants an age: a hundred years."""
