@@ -139,21 +139,22 @@ def as_cron(workflow: Object, cron: Any) -> Object:
 
 
 def _rendered(workflow: Workflow, backend: str, objects: list[Object]) -> Rendered:
-    # The order of keys is the document's, which is part of what was written.
-    texts = [json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode() for each in objects]
-    size = len(texts[0])
-    if size > OBJECT_BYTES:
-        raise RefusedError(
-            f"the workflow {workflow.name} is {size} bytes as one Workflow of Argo, which takes {OBJECT_BYTES};"
-            " split it, or let steps read long texts from files"
-        )
     text = "---\n".join(write_yaml(_readable(each)) for each in objects)
+    # JSON is at most twice as long as YAML in blocks: most workflows need not be written twice to be measured.
+    if 2 * len(text.encode()) > OBJECT_BYTES:
+        size = len(json.dumps(objects[0], ensure_ascii=False, separators=(",", ":")).encode())
+        if size > OBJECT_BYTES:
+            raise RefusedError(
+                f"the workflow {workflow.name} is {size} bytes as one Workflow of Argo, which takes {OBJECT_BYTES};"
+                " split it, or let steps read long texts from files"
+            )
     return Rendered(
         backend=backend,
         name=workflow.name,
         text=text,
         objects=tuple(objects),
-        digest=hashlib.sha256(b"\n".join(texts)).hexdigest(),
+        # The order of keys is the document's, which is part of what was written; the outline is not in the text.
+        digest=hashlib.sha256(f"{text}{workflow.outline}".encode()).hexdigest(),
         names={},
     )
 

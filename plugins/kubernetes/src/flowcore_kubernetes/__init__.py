@@ -18,7 +18,6 @@ from flowcore_kubernetes.causes import (
     cause_of_text,
     events_of,
     why_by_events,
-    why_lost,
     why_waiting,
 )
 from flowcore_kubernetes.client import Client, Listing, PatchKind, connect
@@ -135,6 +134,5 @@ __all__ = [
     "wait_for",
     "watch",
     "why_by_events",
-    "why_lost",
     "why_waiting",
 ]
