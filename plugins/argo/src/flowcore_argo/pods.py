@@ -222,7 +222,7 @@ class PodMaker:
         command = self._command(step, place)
         if shim is not None and command:
             command = ["sh", self.files.add(SHIM, step_shim()), *shim, "--", *command]
-        container: Object = {"image": words.image(step.image or "")}
+        container: Object = {"image": words.image(step.image or self.options.image)}
         if step.image_pull_policy is not None:
             container["imagePullPolicy"] = _PULL[step.image_pull_policy]
         if command:

@@ -46,6 +46,7 @@ from flowcore_argo.pods import (
     volume_name,
 )
 from flowcore_kubernetes import config_maps
+from flowcore_kubernetes.images import notes_on_images
 
 MAIN: Final = "main"
 EXIT: Final = "on-exit"
@@ -100,7 +101,7 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
     if cron is not None:
         object = as_cron(object, cron)
     companions = [*config_maps(FILES_MAP, files.texts).objects, *_claims(options, claimed)]
-    return _rendered(workflow, backend, [object, *companions])
+    return _rendered(workflow, backend, [object, *companions], notes_on_images(workflow, options.image))
 
 
 def inlined(templates: list[Object]) -> list[Object]:
@@ -138,7 +139,7 @@ def as_cron(workflow: Object, cron: Any) -> Object:
     }
 
 
-def _rendered(workflow: Workflow, backend: str, objects: list[Object]) -> Rendered:
+def _rendered(workflow: Workflow, backend: str, objects: list[Object], notes: list[str]) -> Rendered:
     text = "---\n".join(write_yaml(_readable(each)) for each in objects)
     # JSON is at most twice as long as YAML in blocks: most workflows need not be written twice to be measured.
     if 2 * len(text.encode()) > OBJECT_BYTES:
@@ -156,6 +157,7 @@ def _rendered(workflow: Workflow, backend: str, objects: list[Object]) -> Render
         # The order of keys is the document's, which is part of what was written; the outline is not in the text.
         digest=hashlib.sha256(f"{text}{workflow.outline}".encode()).hexdigest(),
         names={},
+        notes=tuple(notes),
     )
 
 

@@ -9,6 +9,7 @@ Each module has one idea:
 - ``causes``: why a pod does not start, or was lost
 - ``logs``, ``watching``: log lines, each once; objects as they change
 - ``companions``: config maps for text that is too long or too odd
+- ``images``: steps that name none
 """
 
 from flowcore_kubernetes.access import Access, find_access
