@@ -139,7 +139,10 @@ class Backend:
             pause = min(pause * 1.2, interval * 10)
 
     def logs(self, handle: RunHandle, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """The log lines of a run, or of one step and what is in it; ``follow`` goes on until the run is over."""
+        """The log lines of a run, or of one step and what is in it, until now; all of them of a run that has ended.
+
+        ``follow`` goes on until it has.
+        """
         cursor = ""
         pause = 0.05
         while True:
@@ -150,7 +153,7 @@ class Backend:
                     yield line
             if update.more:
                 continue
-            if update.done or not follow:
+            if update.done or not (follow or update.phase.ended):
                 return
             pause = 0.05 if update.logs else min(pause * 1.3, 1.0)
             time.sleep(pause)

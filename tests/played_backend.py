@@ -38,6 +38,8 @@ class Played:
 
     pictures: list[list[Leaf]] = Factory(list)
     lines: list[LogLine] = Factory(list)
+    late: list[LogLine] = Factory(list)
+    """Lines that come a moment after the run has ended."""
     notes: tuple[str, ...] = ()
     before_poll: list[Callable[[], None]] = Factory(list)
     """Called one a poll, from the first one on."""
@@ -91,15 +93,16 @@ class Played:
         if self.cancelled:
             leaves = [Leaf("one", Phase.CANCELLED, "cancelled")]
         given = int(cursor or 0)
+        lines = [*self.lines, *(self.late if cursor else ())]
         return Snapshot(
             self.outline,
             tuple(leaves),
-            done=ended,
+            done=ended and not (logs and self.late and not cursor),
             cancelled=self.cancelled,
             started=100.0,
             finished=103.5 if ended else None,
-            logs=tuple(self.lines[given:]) if logs else (),
-            cursor=str(len(self.lines)) if logs else cursor,
+            logs=tuple(lines[given:]) if logs else (),
+            cursor=str(len(lines)) if logs else cursor,
         )
 
     @hookimpl

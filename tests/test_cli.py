@@ -445,6 +445,13 @@ def test_logs_name_their_steps_unless_one_was_asked_for(flow: Flow, played: Play
     assert [entry["line"] for entry in data] == ["a", "b", ""]
 
 
+def test_logs_of_a_run_that_has_ended_come_whole(flow: Flow, played: Played, document: str) -> None:
+    played.lines, played.late = [LogLine("one", 1, "a")], [LogLine("two", 1, "b")]
+    played.polls = 5
+    flow("submit", document, "-p", "city=x")
+    assert flow("logs", "@last").out == "one | a\ntwo | b\n"
+
+
 def test_logs_of_an_unknown_step_name_the_nearest(flow: Flow, played: Played, document: str) -> None:
     flow("submit", document, "-p", "city=x")
     answer = flow("logs", "@last", "--step", "tow")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from cluster.kubernetes.access import API_IP, KUBECONFIG, apply
+from cluster.kubernetes.access import API_IP, KUBECONFIG, apply, kubectl
 from object_store import ObjectStore
 
 from flowcore.backend import Backend
+from flowcore.backend import load as load_text
 from flowcore.testing.driver import Driver, load
 from flowcore.testing.scenarios import SCENARIOS
+from flowcore_argo.places import RUN, WORKFLOWS
 
 PLAYED = [
     scenario
@@ -32,30 +34,68 @@ def test_keys_are_known_before_the_run():
     assert "persistentVolumeClaim" not in text
 
 
-@pytest.mark.cluster
-@pytest.mark.xdist_group("argo-repository")
-def test_artifacts_go_through_the_repository():
+@pytest.fixture
+def store():
+    """An object store, and config maps that name it as Argo's repository: ``s3``, and ``logs``, with an archive."""
     with ObjectStore(API_IP) as store:
         secret = {"name": "flowcore-artifacts", "key": "word"}
-        repository = {
-            "s3": {
-                "endpoint": store.endpoint,
-                "insecure": True,
-                "bucket": "flowcore",
-                "region": "us-east-1",
-                "accessKeySecret": secret,
-                "secretKeySecret": secret,
-            }
+        s3 = {
+            "endpoint": store.endpoint,
+            "insecure": True,
+            "bucket": "flowcore",
+            "region": "us-east-1",
+            "accessKeySecret": secret,
+            "secretKeySecret": secret,
         }
         metadata = {"name": "flowcore-artifacts"}
+        data = {"s3": json.dumps({"s3": s3}), "logs": json.dumps({"s3": s3, "archiveLogs": True})}
         apply("\n---\n".join(
             json.dumps(each)
             for each in (
                 {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"word": "word12345678"}},
-                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"s3": json.dumps(repository)}},
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data},
             )
         ))  # fmt: skip
-        backend = Backend.select("argo", options={**OPTIONS, "kubeconfig": str(KUBECONFIG)})
-        for scenario in PLAYED:
-            Driver(backend, 240, 0.7, 2.0).run(scenario)
-        assert any(key.endswith("/each/part/1") for key in store.objects)
+        yield store
+
+
+@pytest.mark.cluster
+@pytest.mark.xdist_group("argo-repository")
+def test_artifacts_go_through_the_repository(store):
+    backend = Backend.select("argo", options={**OPTIONS, "kubeconfig": str(KUBECONFIG)})
+    for scenario in PLAYED:
+        Driver(backend, 240, 0.7, 2.0).run(scenario)
+    assert any(key.endswith("/each/part/1") for key in store.objects)
+
+
+TALKS = """
+flowcore: 1
+name: a-name-that-is-as-long-as-names-of-runs-get
+defaults: {image: "busybox:1"}
+steps:
+  says: {command: [sh, -c, 'for i in 1 2 3; do echo "line $i ä"; done; printf end']}
+  fails: {needs: [says], command: [sh, -c, 'echo wrong; exit 3']}
+  silent: {command: ['true']}
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.xdist_group("argo-repository")
+@pytest.mark.parametrize("archive", ["logs", "s3"])
+def test_logs_of_pods_that_are_gone_come_from_the_archive_or_are_said_to_be_lost(store, archive):
+    options = {**OPTIONS, "artifact_repository": f"flowcore-artifacts/{archive}", "pod_gc": "OnPodCompletion"}
+    backend = Backend.select("argo", options={**options, "kubeconfig": str(KUBECONFIG)})
+    handle = backend.submit(backend.render(load_text(TALKS)))
+    backend.wait(handle, 0.5)
+    namespace, name = handle.location.split("/")
+    pods = f"workflows.argoproj.io/workflow={name}"
+    kubectl("wait", "pod", "-n", namespace, "-l", pods, "--for=delete", "--timeout=300s", quiet=True)
+    lines = [(line.step, line.line, line.gap) for line in backend.logs(handle)]
+    if archive == "logs":
+        said = [("says", f"line {number} ä", False) for number in (1, 2, 3)]
+        assert [line for line in lines if line[0] == "says"] == [*said, ("says", "end", False)]
+        assert [line for line in lines if line[0] != "says"] == [("fails", "wrong", False)]
+    else:
+        assert {step for step, _, gap in lines if gap} == {"says", "fails", "silent"}
+    assert not backend.hooks.plugin.runs.client.list(WORKFLOWS, namespace, labels=f"{RUN}={name}").items
+    backend.delete(handle)

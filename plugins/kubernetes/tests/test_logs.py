@@ -333,3 +333,34 @@ def test_cursors_of_thousands_of_logs_stay_small(api: Any, make_client: Make) ->
 def test_a_cursor_that_is_none_is_said(cursor: str, api: Any, make_client: Make) -> None:
     with pytest.raises(UsageError, match="not one that poll gave"):
         read_logs(make_client(api.access), [], cursor)
+
+
+def test_a_pod_that_is_gone_before_it_was_read_may_be_shown_again_by_another(api: Any, make_client: Make) -> None:
+    client = make_client(api.access)
+    gone = LogSource("a", "a", "s", ended=True, archived=True)
+    page = read_logs(client, [gone], "")
+    assert (page.lines, page.kept, page.more) == ((), ("a",), False)
+    calls = client.traffic.calls
+    assert read_logs(client, [gone], page.cursor).kept == ("a",)
+    assert client.traffic.calls == calls
+    kubelet = Kubelet()
+    kubelet.write(b"one\ntwo\n", 0)
+    api.logs["reader"] = kubelet.show
+    lines: list[str] = []
+    while page.kept:
+        page = read_logs(client, [LogSource("a", "reader", "s", ended=True)], page.cursor)
+        lines += [line.line for line in page.lines]
+    assert lines == ["one", "two"]
+    assert page.whole
+    assert read_logs(client, [gone], page.cursor).lines == ()
+
+
+def test_what_was_read_in_part_is_not_read_again_elsewhere(kubelet: Kubelet, api: Any, make_client: Make) -> None:
+    client = make_client(api.access)
+    kubelet.write(b"one\n", 0)
+    page = read_logs(client, [LogSource("a", "a", "s", archived=True)], "")
+    assert [line.line for line in page.lines] == ["one"]
+    del api.logs["a"]
+    page = read_logs(client, [LogSource("a", "a", "s", ended=True, archived=True)], page.cursor)
+    assert [line.gap for line in page.lines] == [True]
+    assert page.kept == ()

@@ -22,6 +22,7 @@ from flowcore.plugin import RefusedError, UnreachableError, UsageError
 from flowcore_argo.options import Options
 from flowcore_argo.places import ARTIFACTS, MANAGED, RUN, WORKFLOWS
 from flowcore_argo.pods import ARTIFACTS_VOLUME
+from flowcore_argo.readers import FOLDER, reader
 from flowcore_argo.stores import key_of
 from flowcore_kubernetes import PODS, Client, Object, owned, why_waiting
 
@@ -29,7 +30,6 @@ _PACK: Final = (
     'cd "$1" && tar -cf - "$2" | tee /tmp/flowcore.tar | base64 && echo "end $(sha256sum </tmp/flowcore.tar)"'
 )
 _PATIENCE: Final = 300.0
-_SAME: Final = ("artifactRepositoryRef", "imagePullSecrets", "serviceAccountName")
 
 
 def download(client: Client, options: Options, workflow: Object, place: str, output: str, target: str) -> str:
@@ -76,27 +76,15 @@ def _reader(options: Options, workflow: Object, step: str, name: str) -> Object:
 
 def _by_workflow(client: Client, options: Options, workflow: Object, place: str) -> bytes:
     """What a small Workflow reads out of Argo's repository: only Argo knows the way there."""
-    metadata, spec = workflow["metadata"], workflow["spec"]
-    name = f"{metadata['name']}-read-{secrets.token_hex(4)}"
+    metadata = workflow["metadata"]
+    # 63 characters at most: the name of a Workflow is a label of its pods.
+    name = f"{metadata['name']}-read-{secrets.token_hex(3)}"
     key = key_of(metadata["name"], place)
-    artifact = {"name": "artifact", "path": "/flowcore/artifact", "archive": {"none": {}}, "s3": {"key": key}}
-    container = {
-        "image": options.helper_image,
-        "command": ["sh", "-c", _PACK.replace("$", "$$"), "flowcore", "/flowcore", "artifact"],
-    }
-    reader: Object = {
-        "apiVersion": workflow["apiVersion"],
-        "kind": "Workflow",
-        "metadata": {"name": name, "labels": {RUN: metadata["name"]}},
-        "spec": {
-            "entrypoint": "read",
-            "activeDeadlineSeconds": round(_PATIENCE),
-            "templates": [{"name": "read", "inputs": {"artifacts": [artifact]}, "container": container}],
-            **{field: spec[field] for field in _SAME if field in spec},
-        },
-    }
+    command = ["sh", "-c", _PACK.replace("$", "$$"), "flowcore", FOLDER, "artifact"]
+    source = {"s3": {"key": key}}
     namespace = metadata["namespace"]
-    client.create(WORKFLOWS, owned(reader, workflow), namespace)
+    wanted = reader(workflow, name, "artifact", source, options.helper_image, command, _PATIENCE)
+    client.create(WORKFLOWS, wanted, namespace)
     try:
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from flowcore.plugin import (
     GoneError,
@@ -23,6 +23,8 @@ from flowcore.plugin import (
     run_id,
 )
 from flowcore_argo.allowed import RUNNING, USER
+from flowcore_argo.archive import has_archive, shown_again
+from flowcore_argo.archive import read as read_already
 from flowcore_argo.care import Care
 from flowcore_argo.logs import without_noise
 from flowcore_argo.options import Options
@@ -52,6 +54,7 @@ from flowcore_kubernetes import (
     Client,
     ConflictError,
     ForbiddenError,
+    LogPage,
     LogSource,
     NotFoundError,
     Object,
@@ -193,33 +196,51 @@ class Runs:
         alive = self.care.look_after(workflow, view)
         status = workflow.get("status") or {}
         ended = status.get("phase") in ENDED and not alive
-        lines: tuple[Any, ...] = ()
-        more, whole = False, True
-        if logs:
-            given_up = json.loads(_notes(workflow).get(GIVEN_UP, "{}"))
-            sources = [
-                LogSource(pod.node["id"], pod.name, pod.step, pod.attempt, ended=pod.ended or ended)
-                for pod in view.pods
-                # A pod that was given up before it started has lost nothing.
-                if pod.node["phase"] != "Pending" and pod.node["id"] not in given_up
-            ]
-            page = read_logs(self.client, sources, cursor, namespace=namespace)
-            lines, cursor, more, whole = without_noise(page.lines), page.cursor, page.more, page.whole
+        page = self._logs(workflow, view, cursor, ended) if logs else LogPage((), cursor)
         cancelled = CANCELLED in _notes(workflow)
         timed_out = not cancelled and _timed_out(workflow, view)
         return Snapshot(
             outline=unpacked_outline(_notes(workflow).get(OUTLINE, "{}")),
             leaves=view.leaves,
-            done=ended and (not logs or (whole and not more)),
+            done=ended and page.whole and not page.more,
             cancelled=cancelled,
             timed_out=timed_out,
             error=_fault(status, view),
             started=seconds(status.get("startedAt")),
             finished=seconds(status.get("finishedAt")) if ended else None,
-            logs=lines,
-            more=more,
-            cursor=cursor,
+            logs=page.lines,
+            more=page.more,
+            cursor=page.cursor,
         )
+
+    def _logs(self, workflow: Object, view: View, cursor: str, ended: bool) -> LogPage:
+        """The lines that came since a cursor, from pods and from Argo's archive."""
+        namespace = workflow["metadata"]["namespace"]
+        given_up = json.loads(_notes(workflow).get(GIVEN_UP, "{}"))
+        # A pod that was given up before it started has lost nothing.
+        pods = [pod for pod in view.pods if pod.node["phase"] != "Pending" and pod.node["id"] not in given_up]
+        sources = [
+            LogSource(
+                pod.node["id"],
+                pod.name,
+                pod.step,
+                pod.attempt,
+                ended=pod.ended or ended,
+                archived=has_archive(pod.node),
+            )
+            for pod in pods
+        ]
+        page = read_logs(self.client, sources, cursor, namespace=namespace)
+        lines = without_noise(page.lines)
+        kept = [pod for pod in pods if pod.node["id"] in page.kept]
+        if not kept or page.more:
+            return evolve(page, lines=lines)
+        again = shown_again(self.client, workflow, kept, self.options.helper_image)
+        found = read_logs(self.client, again, page.cursor, namespace=namespace)
+        read_already(self.client, workflow, [pod for pod in kept if pod.node["id"] not in found.kept])
+        # The time of a line is when it was shown again, which says nothing.
+        lines += tuple(evolve(line, time=None) for line in without_noise(found.lines))
+        return evolve(found, lines=lines, whole=page.whole and found.whole and not found.kept)
 
     def _fetch(self, namespace: str, name: str) -> Seen:
         """The Workflow, from memory if the server says that it has not changed."""

@@ -55,7 +55,8 @@ class LogSource:
     """One container whose log is wanted.
 
     ``key`` names it in cursors and must stay the same between polls; ``ended`` says that it had ended before this
-    call, so that its log is whole.
+    call, so that its log is whole; ``archived`` that its lines are kept elsewhere: if the pod is gone before any was
+    read, the page says so (``LogPage.kept``), and the caller brings a pod that shows them under the same key.
     """
 
     key: str
@@ -64,6 +65,7 @@ class LogSource:
     attempt: int = 1
     container: str = "main"
     ended: bool = False
+    archived: bool = False
 
 
 @frozen
@@ -98,22 +100,28 @@ class Text:
 
 @frozen
 class Taken:
-    """What one look at a log gave. ``rest``: more is there at once; ``over``: nothing more will come."""
+    """What one look at a log gave. ``rest``: more is there at once; ``over``: nothing more will come; ``kept``: the pod
+    is gone, and its lines are kept elsewhere.
+    """
 
     texts: tuple[Text, ...]
     position: Position
     rest: bool = False
     over: bool = False
+    kept: bool = False
 
 
 @frozen
 class LogPage:
-    """What one poll gives. ``more``: at once, the next would give more. ``whole``: every ended source was given."""
+    """What one poll gives. ``more``: at once, the next would give more. ``whole``: every ended source was given
+    that is not kept. ``kept``: the keys of archived sources whose pods are gone, until they are read elsewhere.
+    """
 
     lines: tuple[LogLine, ...]
     cursor: str
     more: bool = False
     whole: bool = True
+    kept: tuple[str, ...] = ()
 
 
 def read_logs(
@@ -140,7 +148,7 @@ def read_logs(
         UnreachableError: if the API server does not answer.
     """
     state = _State.parse(cursor)
-    open = [source for source in sources if not state.is_over(source.key)]
+    open = [source for source in sources if state.is_open(source)]
     first = next((index for index, source in enumerate(open) if source.key == state.turn), 0)
     open = open[first:] + open[:first]
     lines: list[LogLine] = []
@@ -162,10 +170,10 @@ def read_logs(
                 budget -= _cost(text)
             state.put(source.key, taken)
             more = more or taken.rest
-            whole = whole and (taken.over or not source.ended)
+            whole = whole and (taken.over or taken.kept or not source.ended)
     if index < len(open):
         more, whole, turn = True, False, open[index].key
-    return LogPage(tuple(lines), state.text(turn), more, whole)
+    return LogPage(tuple(lines), state.text(turn), more, whole, tuple(state.kept))
 
 
 def _each(batch: list[LogSource], look: Callable[[LogSource], Taken]) -> list[Taken]:
@@ -196,6 +204,8 @@ def _look(
         except NotFoundError:
             if not source.ended and position == Position():
                 return Taken((), position)  # it is not there yet
+            if source.archived and position == Position():
+                return Taken((), position, kept=True)
             return _lost(position, "the pod is gone, and with it what it wrote here")
         except InvalidError as error:
             if _NOT_YET.search(error.told):
@@ -391,22 +401,28 @@ def _boundary(data: bytes, end: int) -> int:
 class _State:
     """All positions: of the sources that are still open, and a short digest of each that is over."""
 
-    def __init__(self, positions: dict[str, Position], over: set[bytes], turn: str) -> None:
+    def __init__(self, positions: dict[str, Position], over: set[bytes], kept: list[str], turn: str) -> None:
         self._positions = positions
         self._over = over
+        self.kept = kept
+        """The sources whose pods are gone, and whose lines are elsewhere."""
         self.turn = turn
         """Which source is next, if not the first one."""
 
     def of(self, key: str) -> Position:
         return self._positions.get(key, Position())
 
-    def is_over(self, key: str) -> bool:
-        return _digest(key) in self._over
+    def is_open(self, source: LogSource) -> bool:
+        """Whether to ask a source; a pod that is gone does not come again."""
+        return _digest(source.key) not in self._over and not (source.archived and source.key in self.kept)
 
     def put(self, key: str, taken: Taken) -> None:
-        if taken.over:
+        if taken.kept:
+            self.kept.append(key)
+        elif taken.over:
             self._positions.pop(key, None)
             self._over.add(_digest(key))
+            self.kept = [each for each in self.kept if each != key]
         elif taken.position != Position():
             self._positions[key] = taken.position
 
@@ -416,6 +432,8 @@ class _State:
             data["open"] = {key: list(astuple(place)) for key, place in self._positions.items()}
         if self._over:
             data["over"] = base64.b64encode(b"".join(sorted(self._over))).decode()
+        if self.kept:
+            data["kept"] = self.kept
         if turn:
             data["turn"] = turn
         return json.dumps(data, separators=(",", ":")) if data else ""
@@ -423,13 +441,13 @@ class _State:
     @classmethod
     def parse(cls, text: str) -> _State:
         if not text:
-            return cls({}, set(), "")
+            return cls({}, set(), [], "")
         try:
             data: Mapping[str, Any] = json.loads(text)
             positions = {key: Position(*map(int, place)) for key, place in data.get("open", {}).items()}
             packed = base64.b64decode(data.get("over", ""), validate=True)
             over = {packed[start : start + _DIGEST] for start in range(0, len(packed), _DIGEST)}
-            return cls(positions, over, str(data.get("turn", "")))
+            return cls(positions, over, list(map(str, data.get("kept", ()))), str(data.get("turn", "")))
         except (ValueError, TypeError, AttributeError, binascii.Error):
             raise UsageError("this cursor is not one that poll gave; leave it out to get the whole run") from None
 
