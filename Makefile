@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 PROJECTS := $(wildcard pyproject.toml plugins/*/pyproject.toml)
 # How many tests run at once. Many only wait for what they started, so more than there are cores.
 WORKERS ?= 4
+# On the cluster the scenarios run many at a time by themselves, and pods take the processor.
+CLUSTER_WORKERS ?= 2
 # The controllers of the Kubernetes node.
 ENGINES ?= argo
 
@@ -79,7 +81,7 @@ cluster-up:
 # Tests that stop what all others use (alone) come last.
 CLUSTER_TESTS = $(BIN)/python -m pytest -q -o faulthandler_timeout=900
 cluster: $(VENV)/.developing cluster-up
-	$(CLUSTER_TESTS) -m "cluster and not alone and not long" -n $(WORKERS) --dist loadgroup tests plugins
+	$(CLUSTER_TESTS) -m "cluster and not alone and not long" -n $(CLUSTER_WORKERS) --dist loadgroup tests plugins
 	$(CLUSTER_TESTS) -m "cluster and alone and not long" tests plugins
 
 long: $(VENV)/.developing cluster-up

@@ -51,7 +51,7 @@ def test_every_scenario_is_rendered_in_parts(cut):
 @pytest.mark.xdist_group("argo-cutting")
 def test_scenarios_mean_the_same_in_parts(cut):
     backend = Backend.select("argo", options={"kubeconfig": str(KUBECONFIG), "start_allowance": 30})
-    driver = Driver(backend, 300, 0.7, 2.0)
+    driver = Driver(backend, 900, 0.7, 2.0)
 
     def fault(scenario) -> str | None:
         try:

@@ -67,7 +67,7 @@ def test_a_cron_starts_runs_and_is_one_handle(backend):
     backend.validate(rendered)
     handle = backend.submit(rendered)
     assert not backend.poll(handle).done
-    end = time.monotonic() + 150
+    end = time.monotonic() + 600
     while not (update := backend.poll(handle)).done:
         assert time.monotonic() < end, update
         time.sleep(2)

@@ -102,7 +102,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Space]:
     name = f"flowcore-argo-{secrets.token_hex(4)}"
     admin.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     own = Client(evolve(admin.access, namespace=name))
-    wait_for(own, SERVICE_ACCOUNTS, "default", lambda found: found is not None, seconds=60)
+    wait_for(own, SERVICE_ACCOUNTS, "default", lambda found: found is not None, seconds=300)
     yield Space(own, tmp_path_factory.mktemp("accounts"))
     admin.delete(NAMESPACES, name)
 
@@ -117,7 +117,7 @@ def play(space: Space, name: str) -> None:
     space.account(f"steps-{name}", steps)
     backend = space.backend(f"user-{name}", f"steps-{name}")
     until(lambda: not fails(backend.probe))
-    Driver(backend, 240, 0.7, 2.0).run(scenario)
+    Driver(backend, 900, 0.7, 2.0).run(scenario)
 
 
 def fails(action: Callable[[], object]) -> FlowError | None:
@@ -128,7 +128,7 @@ def fails(action: Callable[[], object]) -> FlowError | None:
     return None
 
 
-def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
+def until(holds: Callable[[], Any], seconds: float = 300.0) -> None:
     """The API server takes a moment to know a new binding."""
     end = time.monotonic() + seconds
     while not holds():

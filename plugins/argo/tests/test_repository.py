@@ -64,7 +64,7 @@ def store():
 def test_artifacts_go_through_the_repository(store):
     backend = Backend.select("argo", options={**OPTIONS, "kubeconfig": str(KUBECONFIG)})
     for scenario in PLAYED:
-        Driver(backend, 240, 0.7, 2.0).run(scenario)
+        Driver(backend, 900, 0.7, 2.0).run(scenario)
     assert any(key.endswith("/each/part/1") for key in store.objects)
 
 

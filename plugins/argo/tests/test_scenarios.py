@@ -37,7 +37,7 @@ class TestScenarios(BackendSuite):
     backend: ClassVar[str] = "argo"
     options: ClassVar[Mapping[str, Json]] = {"kubeconfig": str(KUBECONFIG), "start_allowance": 30}
     concurrency: ClassVar[int] = 16
-    deadline: ClassVar[float] = 240.0
+    deadline: ClassVar[float] = 900.0
     interval: ClassVar[float] = 0.7
     clock: ClassVar[float] = 2.0
 
