@@ -50,7 +50,7 @@ def test_every_scenario_is_rendered_in_parts(cut):
 @pytest.mark.cluster
 @pytest.mark.xdist_group("argo-cutting")
 def test_scenarios_mean_the_same_in_parts(cut):
-    backend = Backend.select("argo", options={"kubeconfig": str(KUBECONFIG), "start_allowance": 30})
+    backend = Backend.select("argo", options={"kubeconfig": str(KUBECONFIG), "start_allowance": 60})
     driver = Driver(backend, 900, 0.7, 2.0)
 
     def fault(scenario) -> str | None:

@@ -92,7 +92,7 @@ class Space:
         return str(file)
 
     def backend(self, account: str, steps: str = "default") -> Backend:
-        options = {"namespace": self.name, "service_account": steps, "start_allowance": 30}
+        options = {"namespace": self.name, "service_account": steps, "start_allowance": 60}
         return Backend.select("argo", options={**options, "kubeconfig": self.kubeconfig(account)})
 
 

@@ -20,7 +20,7 @@ PLAYED = [
     if scenario.name
     in ("artifact-file-and-folder", "artifact-that-was-not-written", "artifacts-of-items", "python-artifact")
 ]
-OPTIONS = {"artifacts": "repository", "artifact_repository": "flowcore-artifacts/s3", "start_allowance": 30}
+OPTIONS = {"artifacts": "repository", "artifact_repository": "flowcore-artifacts/s3", "start_allowance": 60}
 
 
 def test_keys_are_known_before_the_run():

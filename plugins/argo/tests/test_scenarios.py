@@ -35,7 +35,7 @@ MAKES_CONFIG_MAPS = (
 
 class TestScenarios(BackendSuite):
     backend: ClassVar[str] = "argo"
-    options: ClassVar[Mapping[str, Json]] = {"kubeconfig": str(KUBECONFIG), "start_allowance": 30}
+    options: ClassVar[Mapping[str, Json]] = {"kubeconfig": str(KUBECONFIG), "start_allowance": 60}
     concurrency: ClassVar[int] = 16
     deadline: ClassVar[float] = 900.0
     interval: ClassVar[float] = 0.7
