@@ -43,8 +43,8 @@ ANYTHING = [
     Fault("reset"),
     Fault("reset-after"),
     Fault("half"),
-    Fault("stall", seconds=3),
-    Fault("stall-after", seconds=3),
+    Fault("stall", seconds=8),
+    Fault("stall-after", seconds=8),
     Fault("expired"),
 ]
 
@@ -52,7 +52,7 @@ ANYTHING = [
 def backend_through(proxy: FaultProxy, folder: Path) -> Backend:
     config = folder / "kubeconfig"
     config.write_text(json.dumps(proxy.kubeconfig()))
-    options = {"kubeconfig": str(config), "answer_timeout": 2, "start_allowance": 60}
+    options = {"kubeconfig": str(config), "answer_timeout": 5, "start_allowance": 60}
     return Backend.select("argo", options=options)
 
 
@@ -71,7 +71,7 @@ HELLO = 'flowcore: 1\nname: hello\nsteps: {x: {image: "busybox:1", command: [ech
 
 @pytest.mark.parametrize("kind", ["reset-after", "status-after", "stall-after", "half"])
 def test_a_submit_whose_answer_is_lost_makes_one_run(kind, tmp_path):
-    with FaultProxy(ACCESS, Plan([Fault(kind, "POST", "/workflows", seconds=3)])) as proxy:
+    with FaultProxy(ACCESS, Plan([Fault(kind, "POST", "/workflows", seconds=8)])) as proxy:
         backend = backend_through(proxy, tmp_path)
         handle = backend.submit(backend.render(load(HELLO)), "one")
         posts = [seen for seen in proxy.seen if seen.method == "POST"]
