@@ -13,7 +13,7 @@ from flowcore.plugin import Phase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("argo-bad-input")]
 
-HEAD = 'flowcore: 1\nname: bad\ndefaults: {image: "busybox:1", pending_timeout: 20s}\n'
+HEAD = 'flowcore: 1\nname: bad\ndefaults: {image: "busybox:1", pending_timeout: 90s}\n'
 STARTLESS = {
     "image": ("steps: {x: {image: 'localhost:1/no-such:1', command: ['true']}}", "image", "no-such"),
     "secret": (
