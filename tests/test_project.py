@@ -128,12 +128,11 @@ def readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_commands_of_the_readme_work(readme: Path) -> None:
     for line in commands(readme):
-        if line.split()[0] in ("make", "pip"):
+        # What takes an engine or a cluster is for the tests that have one.
+        if line.split()[0] in ("make", "pip") or "--backend" in line or "--check" in line:
             continue
         done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
-        # Not every platform that a backend is installed for can be reached from here.
-        expected = (0, 2) if "--check" in line else (0,)
-        assert done.returncode in expected, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
 def test_the_program_of_the_readme_works(readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
