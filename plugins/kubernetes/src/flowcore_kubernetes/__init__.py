@@ -7,8 +7,9 @@ Each module has one idea:
 - ``resources``, ``refusals``, ``errors``: kinds of objects; what the server's answers mean
 - ``roles``, ``presence``: permissions as Roles; whether a cluster has what a backend needs
 - ``causes``: why a pod does not start, or was lost
+- ``fetching``: files that only a pod can read, copied to this machine (imported by who needs it)
 - ``logs``, ``watching``: log lines, each once; objects as they change
-- ``companions``: config maps for text that is too long or too odd
+- ``companions``, ``creating``: config maps for text that is too long or too odd; a run's object and what belongs to it
 """
 
 from flowcore_kubernetes.access import Access, find_access
@@ -19,6 +20,7 @@ from flowcore_kubernetes.causes import (
     events_of,
     why_by_events,
     why_lost,
+    why_never_started,
     why_waiting,
 )
 from flowcore_kubernetes.client import Client, Listing, PatchKind, connect
@@ -28,10 +30,10 @@ from flowcore_kubernetes.companions import (
     Companions,
     Place,
     config_maps,
-    create_companions,
     digest,
     owned,
 )
+from flowcore_kubernetes.creating import COMPANIONS, accompany, create_anew, is_leaving
 from flowcore_kubernetes.errors import (
     AlreadyExistsError,
     ApiError,
@@ -67,6 +69,7 @@ from flowcore_kubernetes.resources import (
     SERVICE_ACCOUNTS,
     Object,
     Resource,
+    seconds,
 )
 from flowcore_kubernetes.retrying import Retries
 from flowcore_kubernetes.roles import Permission, role, role_binding
@@ -75,6 +78,7 @@ from flowcore_kubernetes.watching import Change, wait_for, watch
 
 __all__ = [
     "CLAIMS",
+    "COMPANIONS",
     "CONFIG_MAPS",
     "DEPLOYMENTS",
     "DIGEST",
@@ -114,15 +118,17 @@ __all__ = [
     "TooLargeError",
     "Traffic",
     "UnavailableError",
+    "accompany",
     "cause_of",
     "cause_of_text",
     "config_maps",
     "connect",
     "controller_fault",
-    "create_companions",
+    "create_anew",
     "digest",
     "events_of",
     "find_access",
+    "is_leaving",
     "missing_permissions",
     "owned",
     "read_logs",
@@ -132,9 +138,11 @@ __all__ = [
     "require_server",
     "role",
     "role_binding",
+    "seconds",
     "wait_for",
     "watch",
     "why_by_events",
     "why_lost",
+    "why_never_started",
     "why_waiting",
 ]

@@ -92,6 +92,10 @@ _WORDS: Final[tuple[tuple[str, str, Reason, str], ...]] = (
 _PASSES: Final = re.compile(r"failed to sync \w+ cache")
 """What a kubelet says that has not looked yet; it tries again."""
 
+_TO_SPEAK: Final = 90.0
+"""Seconds that Kubernetes has to say why a pod does not start."""
+_SILENT: Final = Cause("backend", "its pod did not start")
+
 _LOST: Final[tuple[tuple[str, str], ...]] = (
     (r"Evicted", "the machine ran short of resources and evicted it"),
     (r"NodeLost|NodeNotReady|NodeUnreachable", "its machine vanished"),
@@ -164,6 +168,29 @@ def why_by_events(events: Iterable[Mapping[str, Any]]) -> Cause | None:
         elif event.get("reason") in ("Scheduled", "Pulled", "SuccessfulAttachVolume", "Started"):
             found = None
     return found
+
+
+def why_never_started(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]], overdue: float) -> Cause | None:
+    """Why a pod has not started that should have; None while Kubernetes may still say it.
+
+    Args:
+        overdue: seconds since it should have. A busy machine takes long to look at a pod.
+    """
+    events = tuple(events)
+    cause = why_waiting(pod, events)
+    if cause is None and overdue >= _TO_SPEAK:
+        return Cause("image", "its image is still being pulled") if _pulls(events) else _SILENT
+    return cause
+
+
+def _pulls(events: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether an image was being pulled when the last of a pod's events came."""
+    told = [
+        str(event["reason"])
+        for event in sorted(events, key=_when)
+        if event["reason"] in ("Pulling", "Pulled", "Failed", "Created", "Started")
+    ]
+    return bool(told) and told[-1] == "Pulling"
 
 
 def why_lost(pod: Mapping[str, Any]) -> Cause | None:
