@@ -18,6 +18,8 @@ class KubernetesOptions:
     """The namespace of runs. Default: the context's, else ``default``."""
     service_account: str = ""
     """The service account of steps, where the workflow names none. Default: the namespace's ``default``."""
+    image: str = "python:3.11"
+    """The image of steps that name none; a render's note says so."""
     answer_timeout: float = 30.0
     """Seconds without a byte after which a request is given up and sent again."""
     retry_time: float = 60.0
