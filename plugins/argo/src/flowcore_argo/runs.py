@@ -41,7 +41,6 @@ from flowcore_argo.places import (
     WORKFLOWS,
 )
 from flowcore_argo.plan import Plan
-from flowcore_argo.render import unpacked_outline
 from flowcore_argo.status import Cancel, View, view_of
 from flowcore_argo.stored import nodes_of
 from flowcore_kubernetes import (
@@ -66,6 +65,7 @@ from flowcore_kubernetes import (
     require_resources,
     require_server,
     seconds,
+    unpacked_outline,
 )
 
 ENDED: Final = ("Succeeded", "Failed", "Error")

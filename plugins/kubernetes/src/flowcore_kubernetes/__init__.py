@@ -10,6 +10,7 @@ Each module has one idea:
 - ``fetching``: files that only a pod can read, copied to this machine (imported by who needs it)
 - ``logs``, ``watching``: log lines, each once; objects as they change
 - ``companions``, ``creating``: config maps for text that is too long or too odd; a run's object and what belongs to it
+- ``outlines``: the outline as text in an object
 """
 
 from flowcore_kubernetes.access import Access, find_access
@@ -50,6 +51,7 @@ from flowcore_kubernetes.errors import (
 )
 from flowcore_kubernetes.logs import LINE_BYTES, PAGE_BYTES, LogPage, LogSource, read_logs
 from flowcore_kubernetes.options import KubernetesOptions
+from flowcore_kubernetes.outlines import packed_outline, unpacked_outline
 from flowcore_kubernetes.presence import (
     controller_fault,
     missing_permissions,
@@ -131,6 +133,7 @@ __all__ = [
     "is_leaving",
     "missing_permissions",
     "owned",
+    "packed_outline",
     "read_logs",
     "require_namespace",
     "require_permissions",
@@ -139,6 +142,7 @@ __all__ = [
     "role",
     "role_binding",
     "seconds",
+    "unpacked_outline",
     "wait_for",
     "watch",
     "why_by_events",
