@@ -116,7 +116,7 @@ def binary(operator, left, right):
             raise Wrong("in takes a list on its right, not %s" % kind(right))
         return any(same(left, item) for item in right)
     number = (int, float)
-    numbers = isinstance(left, number) and isinstance(right, number) and not bool in (type(left), type(right))
+    numbers = isinstance(left, number) and isinstance(right, number) and bool not in (type(left), type(right))
     if not numbers and not (isinstance(left, str) and isinstance(right, str)):
         raise Wrong("%s orders two numbers or two strings, not %s and %s" % (operator, kind(left), kind(right)))
     return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator]

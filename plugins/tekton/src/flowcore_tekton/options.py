@@ -17,6 +17,9 @@ class Options(KubernetesOptions):
     """An image with ``python3`` (3.6 or later): it decides, checks outputs and reads artifacts for downloads."""
     artifact_size: str = "1Gi"
     """How much a run's artifacts, and outputs that are too long for Tekton's results, may take."""
+    long_outputs: str = "volume"
+    """What becomes of outputs that are too long for Tekton's results and that other steps read: ``volume``, they go
+    through the run's volume, or ``fail``, the step fails (then only artifacts need a volume)."""
     storage_class: str = ""
     """The storage class of the run's volume. Default: the cluster's default."""
     artifact_access: str = "ReadWriteOnce"
