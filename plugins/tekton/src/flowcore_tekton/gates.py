@@ -25,7 +25,7 @@ class Condition:
     def entry(self) -> dict[str, object]:
         """As an entry of a task's ``when``."""
         if not self.task:
-            return {"input": "never", "operator": "in", "values": ["ever"]}
+            return {"input": "false", "operator": "in", "values": ["true"]}
         return {"input": f"$(tasks.{self.task}.results.{STATUS})", "operator": "in", "values": list(self.words)}
 
 
@@ -114,7 +114,7 @@ class Gates:
     def ends(self, unit: Unit) -> list[str]:
         """Tasks after whose end the step has ended, too, or will never start."""
         if not unit.never:
-            return [unit.tells]
+            return tails(unit) if unit.kind == "nested" and not unit.joins else [unit.tells]
         return [task for other in unit.needs for task in self.ends(unit.scope.units[other])]
 
 
@@ -132,7 +132,7 @@ def needs_success(unit: Unit, other: Unit) -> bool:
 
 def tails(unit: Unit) -> list[str]:
     """The tasks after whose end a step has succeeded, under Tekton's own rules."""
-    if unit.inner is None:
+    if unit.inner is None or unit.never:
         return [unit.task]
     return inner_tails(unit.inner)
 

@@ -78,26 +78,23 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
 def _tasks(scope: Scope, maker: TaskMaker) -> list[Object]:
     """The tasks of all steps of a scope: first all is read, since what others read decides what a step has to leave."""
     drafts: list[tuple[groups.Group | None, Draft | None]] = []
+    found: list[Object] = []
     for unit in all_units(scope):
-        if not runs(unit) and (not maker.native or unit.kind == "nested" or not _shown(unit)):
+        if not runs(unit):
+            if unit.scope.owner is None or runs(unit.scope.owner):
+                found.append(maker.never(unit))
             continue
         group = groups.draft(unit, maker) if unit.decides or unit.joins else None
         drafts.append((group, None if unit.kind == "nested" else maker.draft(unit)))
     for group, _ in drafts:
         if group is not None:
             groups.draft_outputs(group)
-    found: list[Object] = []
     for group, draft in drafts:
         if draft is not None:
             found += maker.task(draft)
         if group is not None:
             found += groups.tasks(group, maker)
     return found
-
-
-def _shown(unit: Any) -> bool:
-    """Whether a step that never runs is a task all the same, so that whoever reads the PipelineRun sees it."""
-    return unit.never == "when" and (unit.scope.owner is None or runs(unit.scope.owner))
 
 
 def _guard(options: Options) -> Object:

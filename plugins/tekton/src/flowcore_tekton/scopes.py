@@ -153,7 +153,7 @@ def scope_of(
             key=key,
             scope=scope,
             kind="nested" if nested else "each" if step.foreach is not MISSING else "leaf",
-            task="" if nested else names.name(key),
+            task=names.name(key),
             needs=effective_needs(step),
             refs=tuple(reads(step)),
         )

@@ -30,7 +30,7 @@ from flowcore.plugin import (
     step_shim,
 )
 from flowcore_tekton.conditions import native_when
-from flowcore_tekton.gates import Condition, Gate, Gates
+from flowcore_tekton.gates import NEVER, Condition, Gate, Gates
 from flowcore_tekton.limits import ANNOTATION_BYTES, OUTPUT_BYTES, RESULT_BYTES
 from flowcore_tekton.options import Options
 from flowcore_tekton.places import (
@@ -289,6 +289,18 @@ class TaskMaker:
             self.counted.append(verdict[0]["name"] if verdict else unit.task)
             return [task, *verdict]
         return [task]
+
+    def never(self, unit: Unit) -> Object:
+        """The task of a step that is decided before the run not to run: who reads the PipelineRun sees it."""
+        task: Object = {"name": unit.task, "when": [NEVER.entry()]}
+        after = list(dict.fromkeys(task for name in unit.needs for task in self.gates.ends(unit.scope.units[name])))
+        if after:
+            task["runAfter"] = after
+        notes = {STEP: unit.origin, **({OWN_WHEN: "true"} if unit.never == "when" else {})}
+        image = unit.step.image if isinstance(unit.step.image, str) else self.options.helper_image
+        step = {"name": MAIN, "image": image, "command": ["true"]}
+        task["taskSpec"] = {"metadata": {"annotations": notes}, "steps": [step]}
+        return task
 
     def _dashes(self, unit: Unit) -> bool:
         """Whether there may be a pod that stands for an empty list."""
