@@ -11,7 +11,6 @@ from attrs import define, field
 
 from flowcore.plugin import (
     GoneError,
-    Json,
     Phase,
     RefusedError,
     Rendered,
@@ -24,7 +23,6 @@ from flowcore.plugin import (
 from flowcore_kubernetes import (
     COMPANIONS,
     CONFIG_MAPS,
-    PODS,
     AlreadyExistsError,
     Client,
     ConflictError,
@@ -51,20 +49,17 @@ from flowcore_tekton.options import Options
 from flowcore_tekton.places import (
     CANCELLED,
     DIGEST,
-    LOGGED,
     MAIN,
     MANAGED,
     OUTLINE,
     OUTLINE_KEY,
     PIPELINE_RUNS,
     RUN_LABEL,
-    SEAL,
     TASK_RUNS,
-    TOO_LONG,
     TTL,
     WORKFLOW,
 )
-from flowcore_tekton.status import results_of
+from flowcore_tekton.told import Listener
 from flowcore_tekton.tracking import Seen, Tracker, condition, is_over, notes_of
 from flowcore_tekton.view import view_of
 
@@ -84,14 +79,14 @@ class Runs:
     backend: str
     tracker: Tracker
     care: Care
+    listener: Listener
     _outlines: dict[str, str] = field(factory=dict)
-    _long: dict[str, dict[str, Json]] = field(factory=dict)
 
     @classmethod
     def of(cls, options: Options, backend: str) -> Runs:
         """The runs that the options lead to. Opens no connection."""
         client = connect(options)
-        return cls(client, options, backend, Tracker(client), Care(client, options))
+        return cls(client, options, backend, Tracker(client), Care(client, options), Listener(client))
 
     # Submit
 
@@ -126,7 +121,7 @@ class Runs:
         namespace, name = self.place_of(handle)
         seen = self._fetch(namespace, name)
         self._expire(seen)
-        view = view_of(seen, self._long_outputs(seen))
+        view = view_of(seen, self.listener.told(seen))
         alive = self.care.look_after(seen, view)
         ended = seen.over and all(is_over(task) for task in seen.tasks.values()) and not alive
         lines: tuple[Any, ...] = ()
@@ -184,25 +179,6 @@ class Runs:
             self._outlines[uid] = unpacked_outline(found["data"][OUTLINE_KEY])
         return self._outlines[uid]
 
-    def _long_outputs(self, seen: Seen) -> dict[str, dict[str, Json]]:
-        """Outputs that are too long for a result: the log of the step that seals has them."""
-        namespace = seen.run["metadata"]["namespace"]
-        found: dict[str, dict[str, Json]] = {}
-        for name, task in seen.tasks.items():
-            status = task.get("status") or {}
-            if not is_over(task) or TOO_LONG not in results_of(status).values():
-                continue
-            uid = task["metadata"]["uid"]
-            if uid not in self._long:
-                request = self.client.request("get", PODS, status["podName"], namespace, "log")
-                try:
-                    text = self.client.bytes_of(request, {"container": f"step-{SEAL}"})
-                except NotFoundError:
-                    text = b""  # its pod is gone, and with it the output
-                self._long[uid] = _logged(text.decode())
-            found[name] = self._long[uid]
-        return found
-
     def _fetch(self, namespace: str, name: str) -> Seen:
         try:
             return self.tracker.fetch(namespace, name)
@@ -255,7 +231,7 @@ class Runs:
             except ConflictError:
                 continue
         seen = self._fetch(namespace, name)
-        self.care.look_after(seen, view_of(seen))
+        self.care.look_after(seen, view_of(seen, self.listener.told(seen)))
 
     def list_runs(self) -> Iterator[RunSummary]:
         """The runs of the namespace, newest first."""
@@ -288,7 +264,7 @@ class Runs:
 
         namespace, name = self.place_of(handle)
         seen = self._fetch(namespace, name)
-        view = view_of(seen)
+        view = view_of(seen, self.listener.told(seen))
         leaf = next((leaf for leaf in view.leaves if leaf.origin == step), None)
         attempt = next(
             (each for each in reversed(view.attempts) if each.step == step and output in each.artifacts), None
@@ -308,7 +284,7 @@ class Runs:
             raise RefusedError(f"run {name} is not over, so there is nothing to resume")
         if condition(seen.run)["status"] == "True":
             raise RefusedError(f"run {name} succeeded, so there is nothing to resume")
-        resume(self.client, seen, view_of(seen))
+        resume(self.client, seen, view_of(seen, self.listener.told(seen)))
         self.tracker.forget(namespace, name)
         return handle
 
@@ -337,12 +313,6 @@ def _objects(rendered: Rendered, name: str) -> tuple[Object, list[Object]]:
         each["metadata"]["name"] = f"{name}-{each['metadata']['name']}"
         each["metadata"].setdefault("labels", {}).update({MANAGED: "flowcore", RUN_LABEL: name})
     return first, rest
-
-
-def _logged(log: str) -> dict[str, Json]:
-    """The outputs that the log of a sealing step has, each in one line."""
-    rows = [line.split(" ", 2) for line in log.splitlines() if line.startswith(f"{LOGGED} ")]
-    return {name: json.loads(text) for _, name, text in rows}
 
 
 def _phase(run: Object) -> Phase:

@@ -45,7 +45,7 @@ ENDS: Final[tuple[Row, ...]] = (
     Row("PodEvicted", "", "", "", P.ERROR, "lost"),
     Row("TaskRunImagePullFailed", "", "", "", P.ERROR, "image"),
     Row("", "", "", str(BAD_OUTPUT), P.FAILED, "output", "an output cannot be what was declared; the log says which"),
-    Row("", "", "Error|Continued", "-1|255", P.FAILED, "exit-code", "a signal ended it"),
+    Row("", "", "Error|Continued", "-1", P.FAILED, "exit-code", "a signal ended it"),
     Row("", "", "Error|Continued", r"[1-9]\d*", P.FAILED, "exit-code", "it ended with exit code {code}"),
     Row("", "", "", "", P.ERROR, "backend"),
 )
@@ -163,7 +163,7 @@ def _fits(row: Row, native: str, message: str, main: str, code: str) -> bool:
 def _exit_code(row: Row, code: str) -> int | None:
     if row.word == "output":
         return 0
-    if row.word == "out-of-memory" or (row.word == "exit-code" and row.code == "-1|255"):
+    if row.word == "out-of-memory" or (row.word == "exit-code" and row.code == "-1"):
         return _KILLED
     return int(code) if row.word == "exit-code" else None
 

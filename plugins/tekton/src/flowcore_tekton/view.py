@@ -14,6 +14,7 @@ from flowcore_kubernetes import seconds
 from flowcore_tekton.places import ATTEMPT, CANCELLED, ITEM, ITEMS, MISSING_VALUE, SAID, STATUS, TOO_LONG
 from flowcore_tekton.plan import Spot, spots_of
 from flowcore_tekton.status import End, Status, began, end_of, ended, has_begun, results_of, why_pending
+from flowcore_tekton.told import Told
 from flowcore_tekton.tracking import OF_TASK, Seen, condition, is_over, notes_of
 
 P = Phase
@@ -86,19 +87,15 @@ _FREE: Final = _Skip(P.SKIPPED, "when", blocks=False)
 """No hindrance."""
 
 
-def view_of(seen: Seen, long: Mapping[str, Mapping[str, Json]] | None = None) -> View:
-    """The leaves of a run.
-
-    Args:
-        long: outputs that were too long for a result, by TaskRun and name.
-    """
-    return _Reader(seen, long or {}).view()
+def view_of(seen: Seen, told: Told | None = None) -> View:
+    """The leaves of a run; ``told`` is what only logs tell of it."""
+    return _Reader(seen, told or Told()).view()
 
 
 @define
 class _Reader:
     seen: Seen
-    long: Mapping[str, Mapping[str, Json]]
+    told: Told
     spots: dict[str, Spot] = field(init=False)
     tasks: dict[str, list[Mapping[str, Any]]] = field(init=False)
     results: dict[str, dict[str, Any]] = field(init=False)
@@ -133,6 +130,8 @@ class _Reader:
                     (leaves.append(leaf) if leaf.helper else decided.setdefault(leaf.origin, leaf))
             elif not spot.kind:
                 leaves += self._own(spot)
+            elif spot.kind == "helper":
+                leaves += (evolve(leaf, helper=True) for leaf in self._own(spot))
             else:
                 leaves += self._watch(spot)
         # What is inside of a step that was never entered is not there.
@@ -202,8 +201,9 @@ class _Reader:
         for index, each in enumerate(tries):
             over = each is not status or is_over(task)
             end = end_of(each, condition({"status": each})) if over else None
+            program = self.told.programs.get(each.get("podName") or "")
             if end is not None:
-                found.append(end)
+                found.append(End(P.ERROR, "command", program) if program else end)
             self.attempts.append(
                 Attempt(
                     task=task["metadata"]["name"],
@@ -260,7 +260,7 @@ class _Reader:
         )
 
     def _outputs(self, spot: Spot, task: Mapping[str, Any], origin: str) -> dict[str, Json]:
-        names, long = spot.outputs, self.long.get(task["metadata"]["name"], {})
+        names, long = spot.outputs, self.told.outputs.get(task["metadata"]["name"], {})
         found: dict[str, Json] = {name: f"{origin}/{name}" for name in spot.artifacts}
         for name, text in results_of(task["status"]).items():
             if name in (STATUS, SAID, ITEMS) or not isinstance(text, str) or text == MISSING_VALUE:
