@@ -96,9 +96,9 @@ class Gates:
         gate = Gate()
         if need == "finished":
             gate.after.update(dict.fromkeys(self.ends(other)))
-        elif other.never == "needs" or (other.never == "when" and need in ("succeeded", "failed")):
+        elif other.never == "needs" or (other.never and need in ("succeeded", "failed")):
             gate.conditions[NEVER] = None
-        elif other.never == "when":
+        elif other.never:
             gate.add(self.of(other))
         elif need == "met" and other.step.continue_on_failure:
             # However it ended once it had its turn.

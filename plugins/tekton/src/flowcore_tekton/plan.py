@@ -49,9 +49,9 @@ class Spot:
         return "matrix" in self.task
 
     @property
-    def own_when(self) -> bool:
-        """Whether its ``when`` is the document's."""
-        return _notes(self.task).get(OWN_WHEN) == "true"
+    def own_when(self) -> str:
+        """Why the step is skipped where the task's ``when`` does not hold; empty if that is a matter of its needs."""
+        return _notes(self.task).get(OWN_WHEN, "")
 
     @property
     def artifacts(self) -> tuple[str, ...]:

@@ -94,6 +94,8 @@ class Reader:
     def _output(self, ref: Ref, other: Unit) -> Code:
         if ref.path or is_artifact(other, ref.name):
             return self._artifact(ref, other)
+        if other.never == "empty":
+            return ["lit", []]
         if other.never:
             # Known before the run; without a default the reader is never run, either.
             return ["lit", None if other.default(ref.name) is MISSING else other.default(ref.name)]

@@ -61,7 +61,7 @@ class Unit:
     Attributes:
         key: its place among all steps: ``publish/upload``.
         task: the name of its own task.
-        never: why it is decided before the run that it never runs: ``when`` or ``needs``.
+        never: why it is decided before the run that it never runs: ``when``, ``empty`` or ``needs``.
         refs: what it reads when it starts.
         asked: what other steps of its scope ask of it.
         read: its outputs that others read.
@@ -202,20 +202,9 @@ def reads(step: Step) -> Iterator[Ref]:
 
 def _find_never(scope: Scope) -> None:
     """Mark the steps that are decided before the run, each after those it needs (S4)."""
-    done: set[str] = set()
-
-    def visit(unit: Unit) -> None:
-        if unit.name in done:
-            return
-        done.add(unit.name)
-        for other in unit.needs:
-            visit(scope.units[other])
-        unit.never = _never(unit)
-
-    # Chains of needs are as long as the workflow: depth first only as far as something is decided at all.
-    if any(unit.step.when == Literal(False) for unit in scope.units.values()):
+    if any(unit.step.when == Literal(False) or unit.step.foreach == [] for unit in scope.units.values()):
         for unit in in_order(scope):
-            visit(unit)
+            unit.never = _never(unit)
 
 
 def in_order(scope: Scope) -> list[Unit]:
@@ -237,14 +226,16 @@ def in_order(scope: Scope) -> list[Unit]:
 def _never(unit: Unit) -> str | None:
     for name, need in unit.needs.items():
         known = unit.scope.units[name].never
-        if known is not None and need != "finished" and not (need in ("met", "skipped") and known == "when"):
+        if known is not None and need != "finished" and not (need in ("met", "skipped") and known != "needs"):
             return "needs"
     for ref in unit.refs:
         if ref.kind == "output":
             other = unit.scope.units[ref.step]
-            if other.never and isinstance(other.default(ref.name), Missing):
+            if other.never in ("when", "needs") and isinstance(other.default(ref.name), Missing):
                 return "needs"
-    return "when" if unit.step.when == Literal(False) else None
+    if unit.step.when == Literal(False):
+        return "when"
+    return "empty" if unit.step.foreach == [] and unit.step.when is None else None
 
 
 def is_native(workflow: Workflow, scope: Scope) -> bool:

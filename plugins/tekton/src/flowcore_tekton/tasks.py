@@ -144,7 +144,7 @@ class TaskMaker:
         gate = self.own_gate(unit)
         reader = Reader(unit, gate, self.native, self.long)
         step = unit.step
-        inline = inline_items(step) if unit.kind == "each" else None
+        inline = (inline_items(step) or None) if unit.kind == "each" else None
         words = Words(reader, item=inline is not None)
         command, args = self._command(unit, step)
         texts = [text for text in step.env.values() if not isinstance(text, (SecretKey, ConfigMapKey))]
@@ -296,7 +296,9 @@ class TaskMaker:
         after = list(dict.fromkeys(task for name in unit.needs for task in self.gates.ends(unit.scope.units[name])))
         if after:
             task["runAfter"] = after
-        notes = {STEP: unit.origin, **({OWN_WHEN: "true"} if unit.never == "when" else {})}
+        notes = {STEP: unit.origin}
+        if unit.never in ("when", "empty"):
+            notes[OWN_WHEN] = unit.never
         image = unit.step.image if isinstance(unit.step.image, str) else self.options.helper_image
         step = {"name": MAIN, "image": image, "command": ["true"]}
         task["taskSpec"] = {"metadata": {"annotations": notes}, "steps": [step]}
@@ -467,8 +469,8 @@ class TaskMaker:
         items = unit.step.foreach
         if not isinstance(items, list):
             return {"params": [{"name": ITEM, "value": f"$(tasks.{unit.decides}.results.{ITEMS}[*])"}]}
-        if draft.inline_items is None or "item" not in draft.reader.refs:
-            return {"params": [{"name": ITEM, "value": [str(index) for index in range(len(items))]}]}
+        if not draft.inline_items or "item" not in draft.reader.refs:
+            return {"params": [{"name": ITEM, "value": [str(index) for index in range(len(items))] or ["-"]}]}
         return {
             "include": [
                 {"name": f"{index}", "params": [{"name": ITEM, "value": str(index)}, {"name": "item", "value": text}]}
@@ -482,7 +484,7 @@ class TaskMaker:
         if step.role == "helper":
             notes[KIND] = "helper"
         if draft.when is not None:
-            notes[OWN_WHEN] = "true"
+            notes[OWN_WHEN] = "when"
         artifacts = [name for name, output in step.outputs.items() if output.artifact]
         if artifacts:
             notes[ARTIFACT_NAMES] = " ".join(artifacts)

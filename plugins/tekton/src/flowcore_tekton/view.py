@@ -283,7 +283,10 @@ class _Reader:
                     return skip
             if not spot.holds(self.results):
                 known = all(name in self.results.get(task, {}) for task, name in spot.asks)
-                return _Skip(P.SKIPPED, "when" if spot.own_when and known else "needs", blocks=False)
+                reason: Reason = "needs"
+                if known and spot.own_when:
+                    reason = "empty" if spot.own_when == "empty" else "when"
+                return _Skip(P.SKIPPED, reason, blocks=False)
             if any(name not in self.results.get(task, {}) for task, name in spot.reads):
                 return _NEEDS
         return self._left_out(spot)
