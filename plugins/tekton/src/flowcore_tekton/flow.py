@@ -233,7 +233,11 @@ def publish(plan, scope, values):
         path = plan.get("places", {}).get(name, "").replace("{i}", scope.index)
         if text == TOO_LONG:
             if not path and name in plan.get("read", ()):
-                message = "output %s has %d bytes, and results of one step have %d" % (name, len(texts[name]), plan["room"])
+                message = "output %s has %d bytes, and results of one step have %d" % (
+                    name,
+                    len(texts[name]),
+                    plan["room"],
+                )
                 raise BadOutput(message)
             sys.stdout.write("flowcore-output %s %s\n" % (name, texts[name]))
         if path and (text == TOO_LONG or name in plan.get("kept", ())) and values[name] is not Absent:

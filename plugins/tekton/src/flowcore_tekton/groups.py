@@ -22,7 +22,6 @@ from flowcore_tekton.tasks import (
     continued,
     declared_params,
     end_place,
-    given_words,
     task_params,
     waits,
 )

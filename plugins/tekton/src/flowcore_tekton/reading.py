@@ -46,7 +46,7 @@ class Reader:
         named: the tasks whose results it is given.
         volume: whether it reads the run's volume.
         may_miss: whether something that it reads may be missing when it starts.
-        """
+    """
 
     unit: Unit
     gate: Gate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Final
+from typing import Final
 
 from flowcore.plugin import RefusedError, Rendered, Volume, Workflow, parse_quantity, write_yaml
 from flowcore_kubernetes import config_maps, packed_outline
@@ -27,7 +27,7 @@ from flowcore_tekton.places import (
     WORKFLOW,
     WORKSPACE,
 )
-from flowcore_tekton.scopes import Scope, TaskNames, all_units, is_native, runs, scope_of
+from flowcore_tekton.scopes import Scope, TaskNames, Unit, all_units, is_native, runs, scope_of
 from flowcore_tekton.tasks import STATES, Draft, Files, Object, TaskMaker, volume_name
 
 SHORT_OUTLINE: Final = 1024
@@ -72,7 +72,8 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
             f"the workflow {workflow.name} is {len(ordinary) + len(finally_)} tasks as one PipelineRun, and"
             f" {TASKS} are the most; split it"
         )
-    return _rendered(workflow, options, backend, maker, ordinary, finally_)
+    plain = [unit.origin for unit in (*all_units(scope), *all_units(last)) if _lacks_image(unit)]
+    return _rendered(workflow, options, backend, maker, ordinary, finally_, _notes(plain, options))
 
 
 def _tasks(scope: Scope, maker: TaskMaker) -> list[Object]:
@@ -123,6 +124,7 @@ def _rendered(
     maker: TaskMaker,
     ordinary: list[Object],
     finally_: list[Object],
+    notes: list[str],
 ) -> Rendered:
     outline = packed_outline(workflow.outline, SHORT_OUTLINE)
     if len(outline) > SHORT_OUTLINE:
@@ -134,9 +136,9 @@ def _rendered(
         maker.files_volume["configMap"] = maps[0]
     else:
         maker.files_volume["projected"] = {"sources": [{"configMap": each} for each in maps]}
-    notes = {WORKFLOW: workflow.name, **workflow.annotations, OUTLINE: outline}
+    about = {WORKFLOW: workflow.name, **workflow.annotations, OUTLINE: outline}
     if workflow.ttl is not None:
-        notes[TTL] = f"{workflow.ttl:g}"
+        about[TTL] = f"{workflow.ttl:g}"
     pipeline: Object = {}
     if workflow.description:
         pipeline["description"] = workflow.description
@@ -158,7 +160,7 @@ def _rendered(
         "kind": "PipelineRun",
         "metadata": {
             "labels": {MANAGED: "flowcore", **options.workflow_labels, **workflow.labels},
-            "annotations": notes,
+            "annotations": about,
         },
         "spec": spec,
     }
@@ -167,8 +169,8 @@ def _rendered(
     texts = [json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode() for each in objects]
     if len(texts[0]) > OBJECT_BYTES:
         raise RefusedError(
-            f"the workflow {workflow.name} is {len(texts[0])} bytes as one PipelineRun, and {OBJECT_BYTES} are the most;"
-            " split it, or let steps read long texts from files"
+            f"the workflow {workflow.name} is {len(texts[0])} bytes as one PipelineRun, and {OBJECT_BYTES} are the"
+            " most; split it, or let steps read long texts from files"
         )
     return Rendered(
         backend=backend,
@@ -177,7 +179,7 @@ def _rendered(
         objects=tuple(objects),
         digest=hashlib.sha256(b"\n".join(texts)).hexdigest(),
         names={},
-        notes=tuple(_notes(workflow, options)),
+        notes=tuple(notes),
     )
 
 
@@ -238,11 +240,13 @@ def _source(volume: Volume) -> Object:
     return sources[volume.kind]
 
 
-def _notes(workflow: Workflow, options: Options) -> list[str]:
-    """What a render has to say."""
-    plain = [unit.origin for unit in all_units(scope_of(workflow.steps, TaskNames())) if unit.step.image is None and unit.kind != "nested"]
+def _lacks_image(unit: Unit) -> bool:
+    return unit.step.image is None and unit.kind != "nested"
+
+
+def _notes(plain: list[str], options: Options) -> list[str]:
+    """What a render has to say; ``plain`` are the steps that name no image."""
     if not plain:
         return []
     named = ", ".join(plain[:3]) + (f" and {len(plain) - 3} more" if len(plain) > 3 else "")
     return [f"{named}: no image is given, so {options.image} is used (option image)"]
-

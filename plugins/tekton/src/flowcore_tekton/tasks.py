@@ -42,7 +42,6 @@ from flowcore_tekton.places import (
     ENDS,
     ENTRYPOINT,
     FILES,
-    FILES_MAP,
     HOME,
     ITEM,
     ITEMS,
@@ -233,11 +232,18 @@ class TaskMaker:
         told = not self.native and not unit.scope.on_exit and asked_how(unit)
         seals = bool(values or artifacts or soft or told)
         may_stop = (
-            draft.decision is not None or draft.reader.may_miss or (soft and bool(draft.words.values)) or self._dashes(unit)
+            draft.decision is not None
+            or draft.reader.may_miss
+            or (soft and bool(draft.words.values))
+            or self._dashes(unit)
         )
         begins = bool(draft.words.values or retry is not None or artifacts or may_stop)
         goes_on = seals and (told or soft or not self.native)
-        wrapped = goes_on and bool(draft.command) and (step.timeout is not None or soft or "failed" in unit.asked or unit.watched)
+        wrapped = (
+            goes_on
+            and bool(draft.command)
+            and (step.timeout is not None or soft or "failed" in unit.asked or unit.watched)
+        )
         plan = self._plan(draft, seals) if begins or seals else {}
         if soft:
             assert retry is not None
@@ -498,8 +504,8 @@ class TaskMaker:
         size = sum(len(key) + len(text.encode()) for key, text in notes.items())
         if size > ANNOTATION_BYTES:
             raise RefusedError(
-                f"backend tekton: steps.{unit.origin}: the texts in which Tekton would take something for a reference of"
-                f" its own have {size} bytes, and {ANNOTATION_BYTES} are the most; read them from a file"
+                f"backend tekton: steps.{unit.origin}: the texts in which Tekton would take something for a reference"
+                f" of its own have {size} bytes, and {ANNOTATION_BYTES} are the most; read them from a file"
             )
         spec: Object = {"metadata": {"annotations": notes, **({"labels": dict(step.labels)} if step.labels else {})}}
         params = [{"name": ITEM}] if unit.kind == "each" else []
@@ -600,7 +606,11 @@ def given_words(reader: Reader) -> list[str]:
     words: list[str] = []
     for key, each in reader.given.items():
         for given in each:
-            words += ["--", key, f"$(params.{given.name}[*])" if isinstance(given.value, list) else f"$(params.{given.name})"]
+            words += [
+                "--",
+                key,
+                f"$(params.{given.name}[*])" if isinstance(given.value, list) else f"$(params.{given.name})",
+            ]
     if "run.phase" in reader.refs:
         words += ["--", "run.phase", "$(params.states)"]
     return words

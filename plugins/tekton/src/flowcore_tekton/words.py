@@ -81,12 +81,8 @@ class Words:
         return {"fieldRef": {"fieldPath": f"metadata.annotations['{key}']"}}
 
     def _composed(self, code: Code) -> str:
-        for name, known in self.values.items():
-            if known == code:
-                break
-        else:
-            name = f"v{len(self.values) + 1}"
-            self.values[name] = code
+        name = next((name for name, known in self.values.items() if known == code), f"v{len(self.values) + 1}")
+        self.values[name] = code
         return f"$(steps.{BEGIN}.results.{name})"
 
     def _pieces(self, code: Code) -> Pieces | None:
