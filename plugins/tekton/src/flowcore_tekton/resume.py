@@ -7,6 +7,7 @@ next one is told by annotations, which Tekton hands on to the TaskRuns that it m
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -14,7 +15,7 @@ from graphlib import TopologicalSorter
 from typing import Any, Final
 
 from flowcore.plugin import Phase, RefusedError
-from flowcore_kubernetes import Client
+from flowcore_kubernetes import Client, seconds
 from flowcore_tekton.places import ATTEMPT, PIPELINE_RUNS, TASK_RUNS
 from flowcore_tekton.plan import spots_of
 from flowcore_tekton.tracking import OF_TASK, Seen, condition
@@ -22,19 +23,26 @@ from flowcore_tekton.view import View
 
 _PATIENCE: Final = 120.0
 """Seconds that TaskRuns and their pods may take to be gone."""
+_LOOKS: Final = 3
+_PAUSE: Final = 0.5
 
 
 def resume(client: Client, seen: Seen, view: View) -> None:
     """Let a run go on that has ended.
 
     Raises:
-        RefusedError: if what has to run again does not go away, or the run was asked to be cancelled.
+        RefusedError: if what has to run again does not go away, the run was cancelled, or its time is over.
     """
     metadata = seen.run["metadata"]
     name, namespace = metadata["name"], metadata["namespace"]
     if seen.run["spec"].get("status"):
         raise RefusedError(f"run {name} was cancelled, which Tekton does not take back; submit it again")
+    limit = seen.run["spec"].get("timeouts", {}).get("tasks")
+    started = seconds((seen.run.get("status") or {}).get("startTime"))
+    if limit and started is not None and time.time() > started + _in_seconds(limit):
+        raise RefusedError(f"the time of run {name}, {limit} from its start, is over; submit it again")
     again = _again(seen, view)
+    client.patch(PIPELINE_RUNS, name, {"metadata": {"annotations": _attempts(seen, view, again)}}, namespace)
     for each in again:
         client.delete(TASK_RUNS, each, namespace, foreground=True)
     end = time.monotonic() + _PATIENCE
@@ -42,8 +50,30 @@ def resume(client: Client, seen: Seen, view: View) -> None:
         if time.monotonic() > end:
             raise RefusedError(f"the TaskRuns of run {name} that have to run again are not gone after {_PATIENCE:g} s")
         time.sleep(0.3)
-    client.patch(PIPELINE_RUNS, name, {"metadata": {"annotations": _attempts(seen, view, again)}}, namespace)
-    client.patch(PIPELINE_RUNS, name, {"status": _going_on(seen, again)}, namespace, subresource="status")
+    _go_on(client, seen, again, end)
+
+
+def _go_on(client: Client, seen: Seen, again: Iterable[str], end: float) -> None:
+    """Make the PipelineRun one that has not ended.
+
+    Tekton's controller, which saw the TaskRuns go, may write down once more what it knew: so it is looked at, twice.
+
+    Raises:
+        RefusedError: if it does not stay so.
+    """
+    name, namespace = seen.run["metadata"]["name"], seen.run["metadata"]["namespace"]
+    change = _going_on(seen, again)
+    goes_on = 0
+    while goes_on < _LOOKS:
+        run = client.get(PIPELINE_RUNS, name, namespace)
+        if run["status"].get("completionTime") != seen.run["status"].get("completionTime"):
+            goes_on += 1
+        elif time.monotonic() > end:
+            raise RefusedError(f"Tekton's controller does not let run {name} go on; submit it again")
+        else:
+            goes_on = 0
+            client.patch(PIPELINE_RUNS, name, change, namespace, subresource="status")
+        time.sleep(_PAUSE)
 
 
 def _again(seen: Seen, view: View) -> list[str]:
@@ -82,8 +112,6 @@ def _going_on(seen: Seen, again: Iterable[str]) -> dict[str, Any]:
         "status": {
             "conditions": [{**state, "lastTransitionTime": now}],
             "childReferences": [each for each in references if each["name"] not in again],
-            # The run's time begins anew.
-            "startTime": now,
             **dict.fromkeys(("completionTime", "skippedTasks", "finallyStartTime")),
         }
     }
@@ -91,3 +119,9 @@ def _going_on(seen: Seen, again: Iterable[str]) -> dict[str, Any]:
 
 def _task_of(task: Mapping[str, Any]) -> str:
     return str(task["metadata"]["labels"][OF_TASK])
+
+
+def _in_seconds(text: str) -> float:
+    """A duration as Tekton writes it: ``1h0m5s``."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(h|ms|m|s)", text))
