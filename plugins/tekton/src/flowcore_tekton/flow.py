@@ -153,7 +153,7 @@ class Scope:
         if what == "result":
             return decoded(self.given[key][0], ref["place"])
         if what == "results":
-            texts = [text for name in ref["names"] for text in self.given[name] if text]
+            texts = [text for text in self.given[key] if text]
             return [decoded(text, ref["place"].replace("{i}", str(i))) for i, text in enumerate(texts)]
         if what == "file":
             if os.path.exists(place(ref["place"])):
@@ -540,7 +540,7 @@ def main(words):
             name = None
         elif before == "--":
             name = word
-            given[name] = []
+            given.setdefault(name, [])
         elif name is not None:
             given[name].append(word)
     return {"begin": begin, "seal": seal, "items": items, "join": join}[words[0]](plan, Scope(plan, given))

@@ -114,7 +114,7 @@ class Gates:
     def ends(self, unit: Unit) -> list[str]:
         """Tasks after whose end the step has ended, too, or will never start."""
         if not unit.never:
-            return tails(unit) if unit.kind == "nested" and not unit.joins else [unit.tells]
+            return [unit.joins] if unit.joins else tails(unit)
         return [task for other in unit.needs for task in self.ends(unit.scope.units[other])]
 
 
@@ -133,7 +133,7 @@ def needs_success(unit: Unit, other: Unit) -> bool:
 def tails(unit: Unit) -> list[str]:
     """The tasks after whose end a step has succeeded, under Tekton's own rules."""
     if unit.inner is None or unit.never:
-        return [unit.task]
+        return unit.tasks
     return inner_tails(unit.inner)
 
 

@@ -11,8 +11,7 @@ from attrs import define
 
 from flowcore.plugin import MISSING
 from flowcore_tekton.gates import Gate, Gates
-from flowcore_tekton.limits import ITEMS as MOST_ITEMS
-from flowcore_tekton.limits import RESULT_BYTES
+from flowcore_tekton.limits import MATRIX, RESULT_BYTES
 from flowcore_tekton.places import ITEMS, KIND, MAIN, RUN, SAID, STATUS, STEP, WORKSPACE
 from flowcore_tekton.reading import Reader, item_place, result_name, value_place
 from flowcore_tekton.scopes import Scope, Unit, all_units, runs
@@ -39,7 +38,8 @@ def mark(scope: Scope, gates: Gates, names: Any) -> None:
                 unit.decides = names.beside(unit.key, "items")
         elif not gates.native and (step.when is not None or any(ref.kind == "output" for ref in unit.refs)):
             unit.decides = names.beside(unit.key, "enter")
-        if not gates.native and (unit.asked or unit.watched):
+        softly = unit.kind == "each" and step.retry is not None and step.retry.limit > 0
+        if not gates.native and (unit.asked or unit.watched or softly):
             unit.joins = names.beside(unit.key, "join")
             if unit.inner is not None:
                 for inner in unit.inner.units.values():
@@ -115,7 +115,7 @@ def _decider(group: Group, reader: Reader, maker: TaskMaker) -> Object:
     if group.when is not None:
         plan["when"] = group.when
     if unit.kind == "each":
-        plan["most"] = MOST_ITEMS
+        plan["most"] = MATRIX
         if group.list is not None:
             plan["foreach"] = group.list
         else:
@@ -145,7 +145,7 @@ def _joiner(group: Group, maker: TaskMaker) -> Object:
     reader = group.joiner or Reader(unit, gate, maker.native, maker.long)
     names = list(unit.read)
     if unit.inner is None:
-        gate.after[unit.task] = None
+        gate.after.update(dict.fromkeys(unit.tasks))
         plan["joins"] = "items"
         plan["member"] = end_place(unit)
         if not unit.decides:

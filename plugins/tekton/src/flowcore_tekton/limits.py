@@ -8,8 +8,10 @@ TASKS: Final = 300
 """Tasks of one PipelineRun. Tekton's webhook checks them in more than linear time, and writes all of them twice."""
 OBJECT_BYTES: Final = 450_000
 """A PipelineRun as it is submitted: its status holds the spec once more, and etcd takes 1.5 MiB."""
-ITEMS: Final = 256
-"""Combinations of a matrix, by Tekton's default (default-max-matrix-combinations-count)."""
+MATRIX: Final = 256
+"""Combinations of one matrix, by Tekton's default (default-max-matrix-combinations-count)."""
+ITEMS: Final = 1024
+"""Items of a foreach whose list is known before the run: several tasks share them. Else it is one matrix."""
 RESULT_BYTES: Final = 12_288
 """What the containers of a pod may say at their end in all; each may say its share, and 4096 bytes at most."""
 OUTPUT_BYTES: Final = 128 * 1024 - 1

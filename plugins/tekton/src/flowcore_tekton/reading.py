@@ -57,6 +57,7 @@ class Reader:
     named: set[str] = field(factory=set)
     volume: bool = False
     may_miss: bool = False
+    _wanted: dict[str, int] = field(factory=dict)
     _sources: dict[str, tuple[Unit, str]] = field(factory=dict)
     _names: Names = field(factory=lambda: Names(PARAM, ["i", "item"]))
 
@@ -122,16 +123,16 @@ class Reader:
                 return self._result(key, other, name, place)
             return self._file(other, name, place)
         if self.native:
-            self._param(key, other, name, many=True)
+            self.given[key] = [self._param(key, other, name, task) for task in other.tasks]
             self._may_be_long(other, name)
-            return {"kind": "results", "names": [key], "place": place}
+            return {"kind": "results", "place": place}
         self.may_miss = True
         if self.gate.asks(other.tells):
             return self._result(key, other, name, place)
         return self._file(other, name, place)
 
     def _result(self, key: str, other: Unit, name: str, place: str) -> dict[str, Any]:
-        self._param(key, other, name)
+        self.given[key] = [self._param(key, other, name)]
         self._may_be_long(other, name)
         return {"kind": "result", "place": place}
 
@@ -146,15 +147,17 @@ class Reader:
         self.may_miss = self.may_miss or default is MISSING
         return {"kind": "file", "place": place, **({} if default is MISSING else {"default": default})}
 
-    def _param(self, key: str, other: Unit, name: str, many: bool = False) -> None:
+    def _param(self, key: str, other: Unit, name: str, many: str = "") -> Given:
+        """A param that holds a result: of one task, or of all the items that the task ``many`` runs."""
+        wanted = f"{other.name}-{name}"
+        self._wanted[wanted] = self._wanted.get(wanted, 0) + 1
+        count = self._wanted[wanted]
+        param = self._names.name(wanted if count == 1 else f"{wanted}/{count}")
+        self.named.add(many or other.tells)
         result = result_name(name)
-        param = self._names.name(f"{other.name}-{name}" if f"{other.name}-{name}" not in self._taken() else key)
-        whole = f"$(tasks.{other.tells}.results.{result}{'[*]' if many else ''})"
-        self.named.add(other.tells)
-        self.given[key] = [Given(param, [whole] if many else whole)]
-
-    def _taken(self) -> set[str]:
-        return {given.name for each in self.given.values() for given in each}
+        if many:
+            return Given(param, [f"$(tasks.{many}.results.{result}[*])"])
+        return Given(param, f"$(tasks.{other.tells}.results.{result})")
 
     def result_of(self, ref: Ref, kind: str) -> str | None:
         """The reference of Tekton's own to an output of a type, if it is sure to be there."""

@@ -31,6 +31,7 @@ from flowcore.plugin import (
     effective_needs,
     references,
 )
+from flowcore_tekton.limits import MATRIX
 from flowcore_tekton.places import GUARD
 
 TASK_NAME: Final = evolve(DNS_LABEL_1035, max_length=50)
@@ -61,6 +62,7 @@ class Unit:
     Attributes:
         key: its place among all steps: ``publish/upload``.
         task: the name of its own task.
+        chunks: the names of more such tasks, of a foreach with more items than one matrix takes.
         never: why it is decided before the run that it never runs: ``when``, ``empty`` or ``needs``.
         refs: what it reads when it starts.
         asked: what other steps of its scope ask of it.
@@ -79,6 +81,7 @@ class Unit:
     needs: dict[str, Need]
     refs: tuple[Ref, ...]
     inner: Scope | None = None
+    chunks: tuple[str, ...] = ()
     never: str | None = None
     asked: set[Need] = field(factory=set)
     read: dict[str, None] = field(factory=dict)
@@ -86,6 +89,11 @@ class Unit:
     decides: str = ""
     joins: str = ""
     watched: bool = False
+
+    @property
+    def tasks(self) -> list[str]:
+        """The names of all its own tasks."""
+        return [self.task, *self.chunks]
 
     @property
     def tells(self) -> str:
@@ -157,6 +165,9 @@ def scope_of(
             needs=effective_needs(step),
             refs=tuple(reads(step)),
         )
+        if isinstance(step.foreach, list):
+            count = (len(step.foreach) - 1) // MATRIX
+            unit.chunks = tuple(names.beside(key, str(index + 2)) for index in range(count))
         if isinstance(step.action, Nested):
             unit.inner = scope_of(step.action.workflow.steps, names, f"{key}/", unit)
         scope.units[name] = unit

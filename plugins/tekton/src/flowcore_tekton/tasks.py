@@ -31,7 +31,7 @@ from flowcore.plugin import (
 )
 from flowcore_tekton.conditions import native_when
 from flowcore_tekton.gates import NEVER, Condition, Gate, Gates
-from flowcore_tekton.limits import ANNOTATION_BYTES, OUTPUT_BYTES, RESULT_BYTES
+from flowcore_tekton.limits import ANNOTATION_BYTES, MATRIX, OUTPUT_BYTES, RESULT_BYTES
 from flowcore_tekton.options import Options
 from flowcore_tekton.places import (
     ARTIFACT_NAMES,
@@ -292,9 +292,24 @@ class TaskMaker:
         self._placement(unit)
         if not unit.scope.on_exit and not continued(unit):
             verdict = [self._verdict(unit)] if soft else []
-            self.counted.append(verdict[0]["name"] if verdict else unit.task)
-            return [task, *verdict]
-        return [task]
+            self.counted += [verdict[0]["name"]] if verdict else unit.tasks
+            return [*self._chunks(unit, task), *verdict]
+        return self._chunks(unit, task)
+
+    def _chunks(self, unit: Unit, task: Object) -> list[Object]:
+        """The task, or where one matrix does not take all items, several that share them."""
+        if not unit.chunks:
+            return [task]
+        found = []
+        text = json.dumps(task, ensure_ascii=False)
+        for number, name in enumerate(unit.tasks):
+            chunk = json.loads(text.replace(f"{ATTEMPT}{unit.task}", f"{ATTEMPT}{name}"))
+            chunk["name"] = name
+            matrix = chunk["matrix"]
+            rows = matrix["include"] if "include" in matrix else matrix["params"][0]["value"]
+            rows[:] = rows[number * MATRIX : (number + 1) * MATRIX]
+            found.append(chunk)
+        return found
 
     def never(self, unit: Unit) -> Object:
         """The task of a step that is decided before the run not to run: who reads the PipelineRun sees it."""
@@ -530,7 +545,7 @@ class TaskMaker:
 
     def _verdict(self, unit: Unit) -> Object:
         """A task that fails where a step's own task cannot, since Tekton would stop the run for it."""
-        when = [{"input": f"$(tasks.{unit.task}.results.{STATUS})", "operator": "in", "values": ["failed", "error"]}]
+        when = [{"input": f"$(tasks.{unit.tells}.results.{STATUS})", "operator": "in", "values": ["failed", "error"]}]
         step = {"name": MAIN, "image": self.options.helper_image, "command": ["python3", "-c", "raise SystemExit(1)"]}
         return {
             "name": self.verdicts[unit.key],
@@ -548,7 +563,7 @@ class TaskMaker:
             template["tolerations"] = [dict(toleration) for toleration in step.tolerations]
         template.update(step.backends.get("tekton", {}).get("pod_template", {}))  # type: ignore[arg-type]
         if template:
-            self.placements.append({"pipelineTaskName": unit.task, "podTemplate": template})
+            self.placements += [{"pipelineTaskName": task, "podTemplate": template} for task in unit.tasks]
 
 
 def asked_how(unit: Unit) -> bool:
