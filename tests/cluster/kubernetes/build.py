@@ -15,9 +15,10 @@ from ..shell import out, say, sh
 
 ARGO = "github.com/argoproj/argo-workflows/v4@v4.0.5"
 TEKTON = "github.com/tektoncd/pipeline@v1.15.0"
+KUBERNETES = "k8s.io/kubernetes@v1.34.4"
 TEKTON_COMMANDS = ("controller", "webhook", "entrypoint", "nop", "workingdirinit", "sidecarlogresults")
 # A released binary carries its version; Tekton's controllers refuse a server without one.
-VERSION = {"gitVersion": "v1.34.4", "gitMajor": "1", "gitMinor": "34", "gitTreeState": "clean"}
+VERSION = {"gitVersion": KUBERNETES.partition("@")[2], "gitMajor": "1", "gitMinor": "34", "gitTreeState": "clean"}
 
 
 def go_build(
