@@ -124,7 +124,7 @@ class Reader:
             return self._file(other, name, place)
         if self.native:
             self.given[key] = [self._param(key, other, name, task) for task in other.tasks]
-            self._may_be_long(other, name)
+            self._may_be_long(output_type(other, name).name)
             return {"kind": "results", "place": place}
         self.may_miss = True
         if self.gate.asks(other.tells):
@@ -133,11 +133,11 @@ class Reader:
 
     def _result(self, key: str, other: Unit, name: str, place: str) -> dict[str, Any]:
         self.given[key] = [self._param(key, other, name)]
-        self._may_be_long(other, name)
+        self._may_be_long(output_type(other, name).name if other.kind == "leaf" else "list")
         return {"kind": "result", "place": place}
 
-    def _may_be_long(self, other: Unit, name: str) -> None:
-        if self.long and (other.kind != "leaf" or output_type(other, name).name not in SHORT):
+    def _may_be_long(self, kind: str) -> None:
+        if self.long and kind not in SHORT:
             self.volume = True
 
     def _file(self, other: Unit, name: str, place: str) -> dict[str, Any]:

@@ -144,7 +144,8 @@ class TaskMaker:
         reader = Reader(unit, gate, self.native, self.long)
         step = unit.step
         inline = (inline_items(step) or None) if unit.kind == "each" else None
-        words = Words(reader, item=inline is not None)
+        plain = inline is not None and not any(isinstance(item, str) for item in step.foreach)  # type: ignore[union-attr]
+        words = Words(reader, inline is not None, plain)
         command, args = self._command(unit, step)
         texts = [text for text in step.env.values() if not isinstance(text, (SecretKey, ConfigMapKey))]
         words.prepare([*command, *args, *texts])
@@ -256,7 +257,7 @@ class TaskMaker:
         program = self.program(unit.task) if plan else []
         main = self._main(draft, wrapped, goes_on, begins and retry is not None)
         if begins:
-            begin = self.helper(BEGIN, "begin", program, draft.reader, retry is not None)
+            begin = self.helper(BEGIN, "begin", program, draft.reader, retry is not None, unit.kind == "each")
             if retry is not None:
                 first = {"fieldRef": {"fieldPath": f"metadata.annotations['{ATTEMPT}{unit.task}']"}}
                 begin["env"].append({"name": "FLOW_FIRST", "valueFrom": first})
@@ -265,15 +266,11 @@ class TaskMaker:
                 main["when"] = GO
         steps.append(main)
         if seals:
-            seal = self.helper(SEAL, "seal", program, None, retry is not None)
+            seal = self.helper(SEAL, "seal", program, None, retry is not None, unit.kind == "each")
             seal["env"].append({"name": "FLOW_OUTPUTS", "value": outputs_folder(unit)})
             if may_stop:
                 seal["when"] = GO
             steps.append(seal)
-        if unit.kind == "each":
-            for helper in steps:
-                if helper["name"] != MAIN:
-                    helper["args"] = [*helper.get("args", ()), "--", ITEM, "$(params.i)"]
         for helper in steps:
             if not helper["env"]:
                 del helper["env"]
@@ -447,28 +444,35 @@ class TaskMaker:
             mounts.append(entry)
         return mounts
 
-    def helper(self, name: str, what: str, program: list[str], reader: Reader | None, retries: bool = False) -> Object:
+    def helper(
+        self,
+        name: str,
+        what: str,
+        program: list[str],
+        reader: Reader | None,
+        retries: bool = False,
+        item: bool = False,
+    ) -> Object:
         """A step of flowcore's own, which is given what ``reader`` reads."""
-        step: Object = {
+        args = given_words(reader) if reader is not None else []
+        if item:
+            args += ["--", ITEM, f"$(params.{ITEM})"]
+        env: list[Object] = []
+        if reader is not None and "run.id" in reader.refs:
+            env.append({"name": "FLOW_RUN", "value": RUN_NAME})
+        if reader is not None and "run.phase" in reader.refs:
+            annotation = {"fieldRef": {"fieldPath": f"metadata.annotations['{CANCELLED}']"}}
+            env.append({"name": "FLOW_CANCELLED", "valueFrom": annotation})
+        if retries:
+            env.append({"name": "FLOW_RETRIES", "value": "$(context.task.retry-count)"})
+        return {
             "name": name,
             "image": self.options.helper_image,
             "command": [*program[:2], what, program[3]],
+            **({"args": args} if args else {}),
+            "env": env,
+            "volumeMounts": [{"name": FILES_VOLUME, "mountPath": FILES, "readOnly": True}],
         }
-        env: list[Object] = []
-        if reader is not None:
-            args = given_words(reader)
-            if args:
-                step["args"] = args
-            if "run.id" in reader.refs:
-                env.append({"name": "FLOW_RUN", "value": RUN_NAME})
-            if "run.phase" in reader.refs:
-                annotation = {"fieldRef": {"fieldPath": f"metadata.annotations['{CANCELLED}']"}}
-                env.append({"name": "FLOW_CANCELLED", "valueFrom": annotation})
-        if retries:
-            env.append({"name": "FLOW_RETRIES", "value": "$(context.task.retry-count)"})
-        step["env"] = env
-        step["volumeMounts"] = [{"name": FILES_VOLUME, "mountPath": FILES, "readOnly": True}]
-        return step
 
     def _pipeline_task(self, draft: Draft, soft: bool) -> Object:
         unit = draft.unit

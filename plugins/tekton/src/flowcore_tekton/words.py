@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from attrs import define, field
@@ -25,12 +26,14 @@ class Words:
 
     Attributes:
         item: whether ``$(params.item)`` is the text of the item.
+        plain_item: whether that text is also its JSON.
         values: what ``flow-begin`` has to compose, by the name of its result.
         annotations: texts that stand in annotations.
     """
 
     reader: Reader
     item: bool = False
+    plain_item: bool = False
     values: dict[str, Code] = field(factory=dict)
     annotations: dict[str, str] = field(factory=dict)
     env: list[dict[str, Any]] = field(factory=list)
@@ -102,6 +105,8 @@ class Words:
                     elif word or kind == "ref":
                         found.append((kind, word))
             return found or [("text", "")]
+        if what == "list":
+            return self._json_list(code[1])
         if what != "ref":
             return None
         if code[1] == "run.id":
@@ -110,3 +115,19 @@ class Words:
             return [("ref", "$(params.item)")] if self.item else None
         direct = self.reader.direct(code)
         return [("ref", direct)] if direct is not None else None
+
+    def _json_list(self, items: list[Code]) -> Pieces | None:
+        """The JSON of a list in pieces: its elements are plain values, or params whose text is JSON."""
+        found: Pieces = [("text", "[")]
+        for index, item in enumerate(items):
+            if index:
+                found.append(("text", ","))
+            if item[0] == "lit":
+                found.append(("text", json.dumps(item[1], ensure_ascii=False, separators=(",", ":"))))
+            elif item[0] == "ref" and item[1] == "item" and self.plain_item:
+                found.append(("ref", "$(params.item)"))
+            elif item[0] == "ref" and item[1] != "item" and self.reader.direct(item) is not None:
+                found.append(("ref", self.reader.direct(item) or ""))
+            else:
+                return None
+        return [*found, ("text", "]")]
