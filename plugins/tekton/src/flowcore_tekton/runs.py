@@ -26,6 +26,7 @@ from flowcore_kubernetes import (
     AlreadyExistsError,
     Client,
     ConflictError,
+    InvalidError,
     LogSource,
     NotFoundError,
     Object,
@@ -104,8 +105,19 @@ class Runs:
                 ) from None
         if created["spec"].get("status") == HELD:
             accompany(self.client, companions, created)
-            self.client.patch(PIPELINE_RUNS, name, {"spec": {"status": None}})
+            self._release(name)
         return RunHandle(self.backend, f"{self.client.namespace}/{name}")
+
+    def _release(self, name: str) -> None:
+        """Let a run start that waited for its companions, unless it was cancelled meanwhile."""
+        path = "/spec/status"
+        patch = [{"op": "test", "path": path, "value": HELD}, {"op": "remove", "path": path}]
+        try:
+            self.client.patch(PIPELINE_RUNS, name, patch, kind="json")
+        except InvalidError:
+            # An earlier try may have arrived.
+            if self.client.get(PIPELINE_RUNS, name)["spec"].get("status") == HELD:
+                raise
 
     def validate(self, rendered: Rendered) -> None:
         """Ask the server, and with it Tekton's admission webhook, whether it would take this."""
