@@ -3,17 +3,21 @@
 #   make lint     ruff                                     make types     mypy --strict
 #   make layers   who imports whom                         make wheels    built wheels work outside this folder
 #   make check    lint, types, layers and tests            make docker    tests on a real Docker engine
-#   make cluster  tests on a real Kubernetes node          make test-all  check, wheels and docker
-#   make bench    what a step costs, how fast it starts    make clean     forget the environment
+#   make cluster  tests on a real Kubernetes node          make long      those of them that take many minutes
+#   make test-all all of these                             make clean     forget the environment
+#   make bench    what a step costs, how fast it starts    make bench-docker   what a container costs
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PROJECTS := $(wildcard pyproject.toml plugins/*/pyproject.toml)
 # How many tests run at once. Many only wait for what they started, so more than there are cores.
 WORKERS ?= 4
+# The controllers of the Kubernetes node.
+ENGINES ?= argo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types layers wheels docker cluster check test-all bench clean
+.PHONY: help demo test lint format types layers wheels docker cluster-build cluster-up cluster long check test-all
+.PHONY: bench bench-docker clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -64,16 +68,33 @@ docker: $(VENV)/.developing
 	$(BIN)/python tests/cluster docker-up
 	$(BIN)/python -m pytest -q -m docker -n $(WORKERS) --dist loadgroup tests plugins
 
-# Starts the node and Argo, unless they run; as root on Debian 12 it builds what that takes (20 minutes once), else it fails.
-cluster: $(VENV)/.developing
-	$(BIN)/python tests/cluster up argo
-	$(BIN)/python -m pytest -q -m cluster -o faulthandler_timeout=600 -n $(WORKERS) --dist loadgroup tests plugins
+# What a node with controllers takes, as root on Debian 12: once, and it takes minutes. Needs nothing but Python.
+cluster-build:
+	$(PYTHON) tests/cluster build $(ENGINES)
 
-test-all: check wheels docker
+cluster-up:
+	$(PYTHON) tests/cluster up $(ENGINES)
+
+# Starts the node and the controllers, unless they run, and builds what is missing; it fails where it cannot.
+# Tests that stop what all others use (alone) come last.
+CLUSTER_TESTS = $(BIN)/python -m pytest -q -o faulthandler_timeout=900
+cluster: $(VENV)/.developing cluster-up
+	$(CLUSTER_TESTS) -m "cluster and not alone and not long" -n $(WORKERS) --dist loadgroup tests plugins
+	$(CLUSTER_TESTS) -m "cluster and alone and not long" tests plugins
+
+long: $(VENV)/.developing cluster-up
+	$(CLUSTER_TESTS) -m long tests plugins
+
+test-all: check wheels docker cluster long
 
 bench: $(VENV)/.developing
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/engine.py
+
+bench-docker: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e plugins/docker_local
+	$(BIN)/python tests/cluster docker-up
+	$(BIN)/python benchmarks/containers.py
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

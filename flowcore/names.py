@@ -94,12 +94,11 @@ class Names:
         known = self._names.get(origin)
         if known is not None:
             return known
-        for digits in range(8, min(64, self.rule.max_length - 2) + 1):
-            name = _mangle(origin, self.rule, digits)
-            if name not in self._origins:
-                break
-        else:  # pragma: no cover - needs a collision of SHA-256
-            raise ValueError(f"no name is left for {origin!r} in {self.rule.max_length} characters")
+        digits = 8
+        while (name := _mangle(origin, self.rule, digits)) in self._origins:
+            digits += 1
+            if digits > min(64, self.rule.max_length - 2):  # pragma: no cover - needs a collision of SHA-256
+                raise ValueError(f"no name is left for {origin!r} in {self.rule.max_length} characters")
         self._names[origin] = name
         self._origins[name] = origin
         return name

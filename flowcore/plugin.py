@@ -13,7 +13,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "capabilities": "CAPABILITIES",
-        "checks": "effective_fail_fast effective_needs",
+        "checks": "effective_fail_fast effective_needs step_references",
         "document": "document_of from_json write_yaml",
         "errors": "FlowError GoneError Problem RefusedError UnreachableError UsageError WorkflowError",
         "expressions": (
@@ -35,7 +35,7 @@ __getattr__, __dir__ = lazy(
 
 if TYPE_CHECKING:
     from flowcore.capabilities import CAPABILITIES
-    from flowcore.checks import effective_fail_fast, effective_needs
+    from flowcore.checks import effective_fail_fast, effective_needs, step_references
     from flowcore.document import document_of, from_json, write_yaml
     from flowcore.errors import FlowError, GoneError, Problem, RefusedError, UnreachableError, UsageError, WorkflowError
     from flowcore.expressions import (
@@ -159,6 +159,7 @@ __all__ = [
     "resolve",
     "resolve_text",
     "run_id",
+    "step_references",
     "step_shim",
     "step_words",
     "substitute",

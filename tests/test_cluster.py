@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,12 +17,8 @@ pytestmark = pytest.mark.docker
 @pytest.fixture(params=[False, True], ids=["stops-containers", "live-restore"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     # A socket's path must be short.
-    engine = Engine(Path(tempfile.mkdtemp(prefix="flowcore-", dir="/tmp")), live_restore=request.param)
-    try:
-        engine.start()
+    with Engine(Path(tempfile.mkdtemp(prefix="flowcore-", dir="/tmp")), live_restore=request.param) as engine:
         yield engine
-    finally:
-        engine.destroy()
 
 
 def test_an_engine_of_its_own_can_be_stopped_and_started(engine: Engine) -> None:
@@ -49,13 +44,8 @@ def test_nothing_is_left_of_an_engine_of_its_own(engine: Engine) -> None:
 
 @pytest.fixture(params=[False, True], ids=["open", "password"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
-    registry = Registry(tmp_path / "registry", password=request.param)
-    try:
-        registry.start()
+    with Registry(tmp_path / "registry", password=request.param) as registry:
         yield registry
-    finally:
-        registry.stop()
-        shutil.rmtree(registry.folder, ignore_errors=True)
 
 
 def pull(image: str, config: Path) -> subprocess.CompletedProcess[str]:

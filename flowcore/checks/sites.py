@@ -61,7 +61,7 @@ def sites(step: Step) -> Iterator[Site]:
         yield Site(("cache", "key"), "cache.key", step.cache.key)
 
 
-def reading(step: Step, own: bool = True) -> Iterator[Value | Expr]:
+def reading(step: Step, own: bool = True) -> list[Value | Expr]:
     """What in a step may hold references, in the order of ``sites``: all but plain text, and without its place.
 
     Most steps hold none, and this is asked of every step again and again.
@@ -69,29 +69,40 @@ def reading(step: Step, own: bool = True) -> Iterator[Value | Expr]:
     Args:
         own: conditions on what the step itself does, too.
     """
+    found: list[Value | Expr] = []
     if step.when is not None:
-        yield step.when
+        found.append(step.when)
     if step.foreach is not MISSING:
-        yield step.foreach
+        found.append(step.foreach)
     if own and step.repeat is not None:
-        yield step.repeat.until
-    if isinstance(step.image, Template):
-        yield step.image
+        found.append(step.repeat.until)
+    values: list[Value] = [step.image] if step.image is not None else []
     action = step.action
     if isinstance(action, Container):
-        yield from (word for word in action.command or () if type(word) is not str)
-        yield from (word for word in action.args if type(word) is not str)
+        values += action.command or ()
+        values += action.args
     elif isinstance(action, Script):
-        yield from (word for word in action.args if type(word) is not str)
+        values += action.args
     elif isinstance(action, Python | Nested):
-        yield from (value for value in action.args.values() if type(value) is not str)
+        values += action.args.values()
     else:
-        yield dict(action.object)
-        if own:
-            yield from (each for each in (action.success_when, action.failure_when) if each is not None)
-    yield from (value for value in step.env.values() if isinstance(value, Template))
+        values.append(dict(action.object))
+    for value in values:
+        if type(value) is not str:
+            found.append(value)
+    if own and isinstance(action, Manifest):
+        found += [each for each in (action.success_when, action.failure_when) if each is not None]
+    for held in step.env.values():
+        if isinstance(held, Template):
+            found.append(held)
     if step.cache is not None:
-        yield step.cache.key
+        found.append(step.cache.key)
+    return found
+
+
+def step_references(step: Step) -> list[Ref]:
+    """Every reference of a step that is read when it starts: all but those of conditions on what it does itself."""
+    return [ref for value in reading(step, own=False) for ref in references(value)]
 
 
 def env_sites(env: Mapping[str, EnvValue], place: Place) -> Iterator[Site]:

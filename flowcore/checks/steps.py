@@ -104,16 +104,19 @@ def check_common(of: Step | Defaults, path: Path, report: Report) -> None:
     """Report what is wrong with the fields that a step and ``defaults`` share."""
     if of.image is not None:
         _present(of.image, (*path, "image"), "the image", report)
-        check_value(of.image, (*path, "image"), report)
-    check_seconds(of.timeout, (*path, "timeout"), report)
-    check_seconds(of.pending_timeout, (*path, "pending_timeout"), report)
+        if isinstance(of.image, Template):
+            check_value(of.image, (*path, "image"), report)
+    for name, seconds in (("timeout", of.timeout), ("pending_timeout", of.pending_timeout)):
+        if seconds is not None:
+            check_seconds(seconds, (*path, name), report)
     if of.retry is not None:
         _retry(of.retry, (*path, "retry"), report)
     for name, text in (("working_dir", of.working_dir), ("user", of.user)):
         if text is not None:
             _present(text, (*path, name), name, report)
             check_text(text, (*path, name), report)
-    _quantities(of, path, report)
+    if of.resources or of.requests:
+        _quantities(of, path, report)
     for field, texts in (
         ("labels", of.labels),
         ("annotations", of.annotations),
@@ -253,8 +256,9 @@ def _both(at: Path, message: str, seen: list[Path], report: Report) -> None:
 
 def _words(words: tuple[str | Template, ...], path: Path, report: Report) -> None:
     for i, word in enumerate(words):
-        check_value(word, (*path, i), report)
-        check_argument(word, "", (*path, i), report)
+        where = (*path, i)
+        check_value(word, where, report)
+        check_argument(word, "", where, report)
 
 
 def _manifest(action: Manifest, path: Path, report: Report) -> None:
@@ -303,7 +307,8 @@ def _outputs(step: Step, path: Path, report: Report) -> None:
             report((*where, "default"), "an artifact has no default; leave it out, or make the output a value")
         if output.type not in (STRING, ANY):
             report((*where, "type"), "an artifact is a file or folder and has no type; leave type or artifact out")
-    check_clashes("output", step.outputs, (*path, "outputs"), report)
+    if step.outputs:
+        check_clashes("output", step.outputs, (*path, "outputs"), report)
     if step.stdout is None or isinstance(step.action, Nested | Manifest):
         return
     output_of = step.outputs.get(step.stdout)

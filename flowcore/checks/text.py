@@ -48,17 +48,19 @@ def check_text(text: str, path: Path, report: Report) -> None:
 
 def check_value(value: Value, path: Path, report: Report) -> None:
     """``check_text`` for every text in a value, keys included."""
+    if isinstance(value, str):
+        check_text(value, path, report)
+        return
     for where, text in _texts(value, path):
         check_text(text, where, report)
 
 
 def check_argument(text: Text, name: str, path: Path, report: Report) -> None:
     """Report text that is longer than one argument or variable may be; ``name`` is the variable's, or empty."""
-    parts = (text,) if isinstance(text, str) else text.parts
+    data = text if isinstance(text, str) else "".join(part for part in text.parts if isinstance(part, str))
     # Four bytes a character at most: most texts need not be encoded to be counted.
-    if 4 * sum(len(part) for part in parts if isinstance(part, str)) < ARGUMENT_BYTES - 1000:
+    if 4 * len(data) < ARGUMENT_BYTES - 1000:
         return
-    data = "".join(part for part in parts if isinstance(part, str))
     size = len(data.encode("utf-8", "surrogatepass"))
     room = ARGUMENT_BYTES - 1 - (len(name.encode("utf-8", "surrogatepass")) + 1 if name else 0)
     if size > room:

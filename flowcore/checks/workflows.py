@@ -155,9 +155,11 @@ def _body(workflow: Workflow, volumes: Mapping[str, Volume], path: Path, depth: 
         where = (*path, "steps", name)
         check_name("name of a step", name, where, report)
         check_step(step, workflow, volumes, where, False, report)
-        check_text(step.description, (*where, "description"), report)
+        if step.description:
+            check_text(step.description, (*where, "description"), report)
         check_step_references(scope, name, step, where, False, report)
-        _needs(name, step, workflow, (*where, "needs"), report)
+        if step.needs:
+            _needs(name, step, workflow, (*where, "needs"), report)
         # A step that reads its own outputs is told so where it does.
         needs[name] = {need: status for need, status in effective_needs(step).items() if need != name}
         if isinstance(step.action, Nested):

@@ -44,7 +44,7 @@ def write_yaml(data: Json, *, header: str = "") -> str:
     elif isinstance(data, list | tuple) and data:
         writer.sequence(data, "", "")
     else:
-        lines.append(writer.leaf(data, ""))
+        lines.append(writer.text(data, "") if isinstance(data, str) else _leaf(data))
     return "\n".join(lines) + "\n"
 
 
@@ -57,68 +57,85 @@ class _Writer:
 
     def text(self, text: str, indent: str) -> str:
         """A string, in one line or as a literal block."""
-        known = self.texts.get(text)
-        if known is None:
-            if "\n" in text or len(text) > 64:
-                return _text(text, indent)
-            known = self.texts[text] = _inline(text)
+        if "\n" in text or len(text) > 64:
+            return _text(text, indent)
+        known = self.texts[text] = _inline(text)
         return known
+
+    def key(self, key: str) -> str:
+        """A key as it is written, with its colon."""
+        text = self.keys[key] = f"{_inline(key)}:"
+        return text
 
     def mapping(self, data: Mapping[str, Any], first: str, indent: str) -> None:
         """Write a mapping; its first line begins with ``first``, the others with ``indent``."""
+        lines, keys, texts = self.lines, self.keys, self.texts
         start = first
         inner = indent + "  "
         for key, value in data.items():
-            text = self.keys.get(key)
-            if text is None:
-                text = self.keys[key] = f"{_inline(key)}:"
+            text = keys.get(key) or self.key(key)
             if len(text) > _LONGEST_KEY:
-                self.lines.append(f"{start}? {text[:-1]}")
+                lines.append(f"{start}? {text[:-1]}")
                 text, start = ":", indent
-            if isinstance(value, str):
-                self.lines.append(f"{start}{text} {self.text(value, indent)}")
-            elif isinstance(value, dict | Mapping) and value:
-                self.lines.append(f"{start}{text}")
+            shape = type(value) if type(value) in _EXACT else _shape(value)
+            if shape is str:
+                lines.append(f"{start}{text} {texts.get(value) or self.text(value, indent)}")
+            elif shape is dict and value:
+                lines.append(start + text)
                 self.mapping(value, inner, inner)
-            elif isinstance(value, list | tuple) and value:
-                self.lines.append(f"{start}{text}")
+            elif shape is list and value:
+                lines.append(start + text)
                 self.sequence(value, inner, inner)
             else:
-                self.lines.append(f"{start}{text} {self.leaf(value, indent)}")
+                lines.append(f"{start}{text} {_leaf(value)}")
             start = indent
 
     def sequence(self, data: list[Any] | tuple[Any, ...], first: str, indent: str) -> None:
         """Write a list, likewise."""
+        lines, texts = self.lines, self.texts
         start = f"{first}- "
         inner = indent + "  "
         for value in data:
-            if isinstance(value, str):
-                self.lines.append(start + self.text(value, indent))
-            elif isinstance(value, dict | Mapping) and value:
+            shape = type(value) if type(value) in _EXACT else _shape(value)
+            if shape is str:
+                lines.append(start + (texts.get(value) or self.text(value, indent)))
+            elif shape is dict and value:
                 self.mapping(value, start, inner)
-            elif isinstance(value, list | tuple) and value:
+            elif shape is list and value:
                 self.sequence(value, start, inner)
             else:
-                self.lines.append(start + self.leaf(value, indent))
+                lines.append(start + _leaf(value))
             start = f"{indent}- "
 
-    def leaf(self, value: Any, indent: str) -> str:
-        """What stands in one line, or a literal block."""
-        if isinstance(value, str):
-            return self.text(value, indent)
-        if value is None:
-            return "null"
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, float):
-            return _number(value)
-        if isinstance(value, int):
-            return str(int(value))
-        if isinstance(value, Mapping):
-            return "{}"
-        if isinstance(value, list | tuple):
-            return "[]"
-        raise TypeError(f"{type(value).__name__} is not JSON")
+
+_EXACT: Final = frozenset([str, dict, list, int, bool, float, type(None)])
+"""The types that nearly all values are of; to ask for more is slow."""
+
+
+def _shape(value: Any) -> type:
+    """How a value of another type is written: as a string, a mapping, a list, or else."""
+    if isinstance(value, str):
+        return str
+    if isinstance(value, Mapping):
+        return dict
+    return list if isinstance(value, list | tuple) else object
+
+
+def _leaf(value: Any) -> str:
+    """What is neither a string nor has anything in it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, Mapping):
+        return "{}"
+    if isinstance(value, list | tuple):
+        return "[]"
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _number(value: float) -> str:

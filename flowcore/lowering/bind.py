@@ -127,7 +127,7 @@ def _bind_inside(
 
 def _bind_step(step: Step, replace: Replace, whole: str, path: tuple[str, ...], problems: list[Problem]) -> Step:
     step = rewrite_step(step, replace)
-    if step.when == Literal(True):
+    if step.when is not None and step.when == Literal(True):
         step = evolve(step, when=None)
     if isinstance(step.action, Nested):
         step = evolve(step, action=_bind_nested(step.action, whole, path, problems))

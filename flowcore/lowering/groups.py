@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
-from flowcore.checks import effective_needs
+from flowcore.checks import effective_needs, step_references
 from flowcore.lowering.prune import merge
-from flowcore.lowering.rewrite import CannotReplace, rewrite_step, step_references
+from flowcore.lowering.rewrite import CannotReplace, rewrite_step
 from flowcore.model import Need, Step, Workflow
 from flowcore.syntax import Expr, Ref, Value
 

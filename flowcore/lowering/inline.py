@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from flowcore.checks import effective_needs
+from flowcore.checks import effective_needs, step_references
 from flowcore.expressions import references
 from flowcore.lowering.expand import expand_foreach, item_value
 from flowcore.lowering.groups import regroup
 from flowcore.lowering.missing import may_be_missing
 from flowcore.lowering.origins import name_of
 from flowcore.lowering.prune import merge
-from flowcore.lowering.rewrite import CannotReplace, rewrite_step, rewrite_value, step_references
+from flowcore.lowering.rewrite import CannotReplace, rewrite_step, rewrite_value
 from flowcore.model import MISSING, Container, Need, Nested, Step, Workflow
 from flowcore.syntax import Expr, Ref, Template, Value
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from attrs import evolve
 
-from flowcore.checks import effective_needs
+from flowcore.checks import effective_needs, step_references
 from flowcore.lowering.missing import may_skip
 from flowcore.lowering.origins import all_steps, map_steps
-from flowcore.lowering.rewrite import CannotReplace, rewrite_step, step_references
+from flowcore.lowering.rewrite import CannotReplace, rewrite_step
 from flowcore.model import MISSING, Missing, Need, Nested, Step, Workflow
 from flowcore.outline import Never
 from flowcore.syntax import Expr, Literal, Ref, Value
+
+_FALSE: Final = Literal(False)
 
 
 def never_steps(steps: Mapping[str, Step]) -> dict[str, Never]:
@@ -21,6 +24,8 @@ def never_steps(steps: Mapping[str, Step]) -> dict[str, Never]:
     ``when`` is false before the run for the first of them; the others need one of those to succeed or fail, or read an
     output of one that has no default.
     """
+    if not any(step.when == _FALSE for step in steps.values() if step.when is not None):
+        return {}
     never: dict[str, Never] = {}
     for name in _in_order(steps):
         known = _never(steps[name], steps, never)
@@ -54,7 +59,7 @@ def _never(step: Step, steps: Mapping[str, Step], never: Mapping[str, Never]) ->
     for ref in step_references(step):
         if ref.kind == "output" and ref.step in never and _default(steps[ref.step], ref) is MISSING:
             return Never(needs, "needs")
-    return Never(needs, "when") if step.when == Literal(False) else None
+    return Never(needs, "when") if step.when == _FALSE else None
 
 
 def _meets(need: Need, reason: str) -> bool:

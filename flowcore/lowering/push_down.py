@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from attrs import evolve
 
 from flowcore.checks import effective_fail_fast
-from flowcore.model import Defaults, Manifest, Nested, Step, Workflow
+from flowcore.model import Container, Defaults, Manifest, Nested, Python, Script, Step, Workflow
 
 ON_EXIT_TIMEOUT = 600.0
 """Seconds that a step of on_exit has unless it says otherwise (S23)."""
@@ -16,17 +16,20 @@ ON_EXIT_TIMEOUT = 600.0
 
 def push_down(workflow: Workflow) -> Workflow:
     """Defaults and env in the steps; ``fail_fast`` decided; nothing of it left on the workflow."""
+    # Only manifests and nested workflows change where there is nothing to push.
+    nothing = not workflow.env and workflow.defaults == Defaults()
+
+    def pushed(step: Step) -> Step:
+        return step if nothing and isinstance(step.action, Container | Script | Python) else _pushed(step, workflow)
+
     return evolve(
         workflow,
         env={},
         defaults=Defaults(),
         fail_fast=effective_fail_fast(workflow),
-        steps={name: _pushed(step, workflow) for name, step in workflow.steps.items()},
-        on_exit={name: _exit_timeout(_pushed(step, workflow)) for name, step in workflow.on_exit.items()},
+        steps={name: pushed(step) for name, step in workflow.steps.items()},
+        on_exit={name: _exit_timeout(pushed(step)) for name, step in workflow.on_exit.items()},
     )
-
-
-_NOTHING: Final = Defaults()
 
 
 def _exit_timeout(step: Step) -> Step:
@@ -42,8 +45,6 @@ def _pushed(step: Step, workflow: Workflow) -> Step:
         timeout = step.timeout if step.timeout is not None else workflow.defaults.timeout
         return evolve(step, retry=retry, timeout=timeout)
     defaults = workflow.defaults
-    if not workflow.env and defaults == _NOTHING:
-        return step
     changes: dict[str, Any] = {"env": {**workflow.env, **step.env}}
     for field in ("image", "timeout", "pending_timeout", "retry", "working_dir", "user", "image_pull_policy"):
         if getattr(step, field) is None:

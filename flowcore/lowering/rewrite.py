@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
@@ -121,7 +121,7 @@ def rewrite_env(env: Mapping[str, EnvValue], replace: Replace) -> dict[str, EnvV
 
 def rewrite_step(step: Step, replace: Replace) -> Step:
     """Replace the references of a step; the inside of a nested workflow has a scope of its own and is left alone."""
-    if next(reading(step), None) is None:
+    if not reading(step):
         return step
     return evolve(
         step,
@@ -155,9 +155,3 @@ def _rewrite_action(step: Step, replace: Replace) -> Container | Script | Python
     if isinstance(action, Manifest):
         return evolve(action, object=_values(action.object, replace))
     return evolve(action, args=_values(action.args, replace))
-
-
-def step_references(step: Step) -> Iterator[Ref]:
-    """Every reference of a step that is read when it starts: all but those of conditions on what it does itself."""
-    for value in reading(step, own=False):
-        yield from references(value)

@@ -18,6 +18,8 @@ def _values(outputs: Mapping[str, Output]) -> list[Output]:
 
 def _wants(step: Step, capabilities: frozenset[str], function: bool) -> dict[str, bool]:
     """What the shim has to do for a step, by feature."""
+    if not step.outputs and step.stdout is None and step.retry is None:
+        return {}
     carried = "outputs" in capabilities
     values = _values(step.outputs)
     typed = carried and bool(values) and "outputs.typed" not in capabilities and not function

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from flowcore.capabilities import CAPABILITIES
+from flowcore.checks import step_references
 from flowcore.errors import Path, Problem, WorkflowError, placed
 from flowcore.lowering.missing import may_be_missing
 from flowcore.lowering.origins import path_of
-from flowcore.lowering.rewrite import step_references
 from flowcore.model import (
     MISSING,
     ConfigMapKey,
     Container,
+    EnvValue,
     Manifest,
     Nested,
     Python,
@@ -22,7 +24,7 @@ from flowcore.model import (
     Step,
     Workflow,
 )
-from flowcore.syntax import Binary, Expr, Not, Template
+from flowcore.syntax import Binary, Expr, Not
 
 Found = tuple[str, str]
 """A capability that is needed, and the field that needs it."""
@@ -56,23 +58,35 @@ def verify(
 
     for capability, field in _workflow_features(workflow):
         refuse((field,), capability)
-    for path, step, siblings in _walk(workflow):
-        for capability, field in _step_features(step, siblings):
-            refuse((*path, field), capability)
+    if not capabilities >= CAPABILITIES.keys():
+        fields = [each for each in _FIELDS if each[0] not in capabilities]
+        for path, step, siblings in _walk(workflow):
+            for capability, field in _step_features(step, siblings, fields):
+                refuse((*path(), field), capability)
     found = [*problems.values(), *_too_much(workflow, limits, backend)]
     if found:
         raise WorkflowError(found)
 
 
-def _walk(workflow: Workflow) -> Iterator[tuple[Path, Step, Mapping[str, Step]]]:
+def _walk(
+    workflow: Workflow, outer: Callable[[], Path] = tuple
+) -> Iterator[tuple[Callable[[], Path], Step, Mapping[str, Step]]]:
+    """Every step with its siblings; its place in the document is made when somebody asks: of most, nobody does."""
+
+    def path(step: Step, on_exit: bool) -> Path:
+        # Origins of unrolled iterations end in `#n`, which is no part of the document's name.
+        return (*outer(), *path_of(step.origin.partition("#")[0], on_exit))
+
     for on_exit, steps in ((False, workflow.steps), (True, workflow.on_exit)):
         for step in steps.values():
-            # Origins of unrolled iterations end in `#n`, which is no part of the document's name.
-            path = path_of(step.origin.partition("#")[0], on_exit)
-            yield path, step, steps
+            place = partial(path, step, on_exit)
+            yield place, step, steps
             if isinstance(step.action, Nested):
-                for inner, sub, siblings in _walk(step.action.workflow):
-                    yield (*path, "workflow", *inner), sub, siblings
+                yield from _walk(step.action.workflow, partial(_inside, place))
+
+
+def _inside(place: Callable[[], Path]) -> Path:
+    return (*place(), "workflow")
 
 
 def _workflow_features(workflow: Workflow) -> Iterator[Found]:
@@ -88,7 +102,8 @@ def _workflow_features(workflow: Workflow) -> Iterator[Found]:
         yield "volumes", "volumes"
 
 
-_FIELDS: Final[tuple[tuple[str, str, Callable[[Step], bool]], ...]] = (
+Asks = tuple[str, str, Callable[[Step], bool]]
+_FIELDS: Final[tuple[Asks, ...]] = (
     ("stdout", "stdout", lambda step: step.stdout is not None),
     ("when", "when", lambda step: step.when is not None),
     ("when.logic", "when", lambda step: step.when is not None and _has_logic(step.when)),
@@ -121,8 +136,9 @@ _FIELDS: Final[tuple[tuple[str, str, Callable[[Step], bool]], ...]] = (
 """What in a step asks for which capability: capability, field, whether it does."""
 
 
-def _step_features(step: Step, siblings: Mapping[str, Step]) -> Iterator[Found]:
-    for capability, field, asks in _FIELDS:
+def _step_features(step: Step, siblings: Mapping[str, Step], fields: Sequence[Asks]) -> Iterator[Found]:
+    """What a step needs, of its own ``fields`` and by what it reads of others."""
+    for capability, field, asks in fields:
         if asks(step):
             yield capability, field
     if isinstance(step.action, Container) and step.action.command is None:
@@ -162,35 +178,40 @@ def _too_much(workflow: Workflow, limits: Mapping[str, int], backend: str) -> It
             yield placed(Problem(path, message), workflow.places)
 
     count = 0
+    # Four bytes a character at most: most texts need not be encoded to be counted.
+    short = limits.get("argument_bytes", 0) // 4
     for path, step, _ in _walk(workflow):
         count += 1
         if isinstance(step.foreach, list):
             items = len(step.foreach)
-            yield from over((*path, "foreach"), f"the list has {items} items", items, "items")
+            yield from over((*path(), "foreach"), f"the list has {items} items", items, "items")
         if isinstance(step.action, (Script, Python)):
             size = len(step.action.source.encode("utf-8", "surrogatepass"))
             field = "script" if isinstance(step.action, Script) else "python"
-            yield from over((*path, field), f"the source has {size} bytes", size, "script_bytes")
-        for field, text in _literals(step):
-            size = len(text.encode("utf-8", "surrogatepass"))
-            yield from over((*path, field), f"one text has {size} bytes", size, "argument_bytes")
+            yield from over((*path(), field), f"the source has {size} bytes", size, "script_bytes")
+        for field, words in _texts(step):
+            for word in words:
+                if isinstance(word, str) and len(word) <= short:
+                    continue
+                size = _size(word)
+                yield from over((*path(), field), f"one text has {size} bytes", size, "argument_bytes")
     yield from over(("steps",), f"the workflow has {count} steps once it is lowered", count, "steps")
 
 
-def _literals(step: Step) -> Iterator[tuple[str, str]]:
-    for value in step.env.values():
-        if not isinstance(value, (SecretKey, ConfigMapKey)):
-            yield from (("env", text) for text in _texts(value))
+def _texts(step: Step) -> Iterator[tuple[str, Iterable[EnvValue]]]:
+    """The texts of a step, by field."""
+    if step.env:
+        yield "env", step.env.values()
     if isinstance(step.action, Container):
-        for word in (*(step.action.command or ()), *step.action.args):
-            yield from (("command", text) for text in _texts(word))
+        yield "command", step.action.command or ()
+        yield "command", step.action.args
     elif isinstance(step.action, Script):
-        for word in step.action.args:
-            yield from (("args", text) for text in _texts(word))
+        yield "args", step.action.args
 
 
-def _texts(value: str | Template) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    else:
-        yield "".join(part for part in value.parts if isinstance(part, str))
+def _size(value: EnvValue) -> int:
+    """The bytes of a text that are known before the run."""
+    if isinstance(value, (SecretKey, ConfigMapKey)):
+        return 0
+    text = value if isinstance(value, str) else "".join(part for part in value.parts if isinstance(part, str))
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from cluster.kubernetes.build import ARGO, KUBERNETES, TEKTON, module_folder
+from cluster.kubernetes.build import ARGO, KUBERNETES, TEKTON
+from cluster.kubernetes.golang import module_folder
 
 Schema = dict[str, Any]
 LEFT_OUT: Final = {

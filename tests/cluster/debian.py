@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from .shell import say, sh
+from .shell import alone, say, sh
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -31,8 +31,9 @@ def install(*packages: str) -> None:
         raise SystemExit(f"cluster: installing {' '.join(missing)} needs root")
     say("apt-get install " + " ".join(missing))
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    sh("apt-get", "update", quiet=True, env=env)
-    with _no_services():
+    # Two that install at once would refuse each other, and start each other's services.
+    with alone("packages"), _no_services():
+        sh("apt-get", "update", quiet=True, env=env)
         sh("apt-get", "install", "-y", "--no-install-recommends", *missing, quiet=True, env=env)
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import services
@@ -50,10 +51,12 @@ class Engine:
     """A second engine on this machine, with nothing of the first one's; its folder's path must be short.
 
     It has a bridge of its own: one that is told to have none removes the other engine's. No firewall rule is made.
+    ``also`` are more options of its program.
     """
 
-    def __init__(self, folder: Path, live_restore: bool = False) -> None:
+    def __init__(self, folder: Path, live_restore: bool = False, also: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.also = also
         self.live_restore = live_restore
         self.host = f"unix://{folder}/docker.sock"
         self.process: subprocess.Popen[bytes] | None = None
@@ -62,6 +65,13 @@ class Engine:
         number = int(hashlib.sha256(str(folder).encode()).hexdigest()[:4], 16)
         self.bridge = f"flow{number}"
         self.address = f"10.{200 + number % 50}.{number // 256 % 256}.1/24"
+
+    def __enter__(self) -> Engine:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.destroy()
 
     def start(self) -> None:
         """Start it, or start it again: containers and images of before are there."""
@@ -85,6 +95,7 @@ class Engine:
                     f"--bridge={self.bridge}",
                     "--iptables=false",
                     "--shutdown-timeout=2",
+                    *self.also,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .debian import install
 from .place import DIR, IMAGES
-from .shell import out, say, sh
+from .shell import alone, out, say, sh
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BUSYBOX, PYTHON = "docker.io/library/busybox:1", "docker.io/library/python:3.11"
@@ -151,4 +151,5 @@ def python_image() -> Path:
 
 def step_images() -> list[Path]:
     """The images that steps of the tests run in."""
-    return [busybox_image(), python_image()]
+    with alone("images"):
+        return [busybox_image(), python_image()]

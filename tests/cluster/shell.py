@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from .place import LOG
+from .place import DIR, LOG
 
 
 def say(text: str) -> None:
@@ -34,6 +36,15 @@ def out(*args: object, **more: Any) -> str:
 
 def works(*args: object, **more: Any) -> bool:
     return sh(*args, check=False, quiet=True, **more).returncode == 0
+
+
+@contextlib.contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Do something that one process of this machine does at a time; a second one waits for the first."""
+    DIR.mkdir(parents=True, exist_ok=True)
+    with open(DIR / f"{what}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def wait(what: str, probe: Callable[[], object], timeout: float = 120, log: object = LOG) -> None:

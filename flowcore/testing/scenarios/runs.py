@@ -131,7 +131,7 @@ steps:
         "run-is-gone-after-its-ttl",
         "S32 S31",
         """
-ttl: 3s
+ttl: 15s
 steps:
   says: {command: [echo, hello]}
 """,

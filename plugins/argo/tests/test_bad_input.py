@@ -55,6 +55,27 @@ def test_a_step_that_cannot_start_ends_with_the_cause(backend):
         backend.delete(handles[name])
 
 
+def test_a_pod_that_its_machine_evicts_is_lost_and_tried_again(backend):
+    text = """steps:
+  big:
+    retry: {limit: 1, only: [error]}
+    resources: {ephemeral-storage: 5Mi}
+    command: [sh, -c, 'test "$FLOW_ATTEMPT" = 2 || { dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600; }']
+  over:
+    continue_on_failure: true
+    retry: {limit: 1, only: [failed]}
+    resources: {ephemeral-storage: 5Mi}
+    command: [sh, -c, 'dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600']
+"""
+    handle = backend.submit(backend.render(load(f"{HEAD}{text}")))
+    update = backend.wait(handle, 0.5)
+    big, over = update.steps["big"], update.steps["over"]
+    assert (big.phase, big.attempts) == (Phase.SUCCEEDED, 2)
+    assert (over.phase, over.reason, over.attempts) == (Phase.ERROR, "lost", 1)
+    assert "ephemeral local storage" in over.message
+    backend.delete(handle)
+
+
 def test_a_quota_that_is_used_up_is_the_cause():
     apply("\n---\n".join(
         json.dumps(each)

@@ -142,6 +142,17 @@ def test_a_web_that_is_too_large_is_cut_in_the_order_of_its_needs(backend):
     assert [task.get("depends") for task in main[1:-1]] == [task["name"] for task in main[:-2]]
 
 
+def test_a_step_without_an_image_runs_in_the_options_and_a_note_says_so(backend):
+    workflow = load(
+        "flowcore: 1\nname: a\nsteps:\n  b: {command: [c]}\n  d: {image: e, command: [f]}\n"
+        "  n: {workflow: {steps: {i: {python: {function: g, source: 'def g(): pass'}}}}}\n"
+    )
+    rendered = backend.render(workflow)
+    templates = {template["name"]: template for template in rendered.objects[0]["spec"]["templates"]}
+    assert {name: templates[name]["container"]["image"] for name in ("b", "d")} == {"b": "python:3.11", "d": "e"}
+    assert rendered.notes == ("b, i: no image is given, so python:3.11 is used (option image)",)
+
+
 def test_what_does_not_fit_is_refused_with_the_numbers(backend):
     steps = {f"s{index}": {"command": ["echo", "x" * 100_000]} for index in range(20)}
     with pytest.raises(FlowError, match=r"is 2\d{6} bytes as one Workflow of Argo, which takes 1400000"):

@@ -72,6 +72,8 @@ def leaves_of(plan: Plan, *nodes, **more) -> dict[str, Leaf]:
             (Phase.FAILED, "output", 0),
         ),
         ("Error", "pod deleted", None, (Phase.ERROR, "lost", None)),
+        ("Failed", "The node was low on resource: memory. Threshold", 137, (Phase.ERROR, "lost", None)),
+        ("Failed", "Pod was rejected: Node didn't have enough resource: cpu", None, (Phase.ERROR, "capacity", None)),
         ("Error", "task 'x' errored: pods \"x\" is forbidden", None, (Phase.ERROR, "backend", None)),
         ("Error", "something that nobody has seen", None, (Phase.ERROR, "backend", None)),
         ("Failed", "workflow shutdown with strategy:  Stop", None, (Phase.CANCELLED, "cancelled", None)),

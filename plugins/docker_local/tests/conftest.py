@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,20 +26,11 @@ def docker_with(tmp_path: Path) -> Callable[..., Runs]:
 def own_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine that the test may stop, pause and kill."""
     # A socket's path must be short.
-    engine = Engine(Path(tempfile.mkdtemp(prefix="flowcore-", dir="/tmp")), live_restore=request.param)
-    try:
-        engine.start()
+    with Engine(Path(tempfile.mkdtemp(prefix="flowcore-", dir="/tmp")), live_restore=request.param) as engine:
         yield engine
-    finally:
-        engine.destroy()
 
 
 @pytest.fixture(params=[False, True], ids=["open", "password"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
-    registry = Registry(tmp_path / "registry", password=request.param)
-    try:
-        registry.start()
+    with Registry(tmp_path / "registry", password=request.param) as registry:
         yield registry
-    finally:
-        registry.stop()
-        shutil.rmtree(registry.folder, ignore_errors=True)

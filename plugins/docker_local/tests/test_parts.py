@@ -152,14 +152,27 @@ def test_a_socket_that_is_there_is_taken(tmp_path: Path, monkeypatch: pytest.Mon
     assert find(Options(), {"XDG_RUNTIME_DIR": str(tmp_path)}).socket == str(podman / "podman.sock")
 
 
+def test_a_socket_that_is_not_for_this_user_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rootless engine of one's own, beside the machine's: Docker's socket is there, for others."""
+    for name in ("all", "own"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr("flowcore_docker_local.endpoint.SOCKETS", (f"{tmp_path}/all", f"{tmp_path}/own"))
+    # Whoever is root may use every file.
+    monkeypatch.setattr("os.access", lambda place, mode: str(place) != f"{tmp_path}/all")
+    assert find(Options(), {}).socket == f"{tmp_path}/own"
+    monkeypatch.setattr("os.access", lambda place, mode: False)
+    assert find(Options(), {}).socket == f"{tmp_path}/all"
+
+
 def test_an_engine_that_is_not_there_is_unreachable_in_one_sentence() -> None:
     workflow = read_document("flowcore: 1\nname: a\nsteps: {b: {image: a, command: [c]}}\n")
     backend = Backend.select("docker-local", options={"host": "unix:///no/such/docker.sock"})
-    with pytest.raises(FlowError) as found:
-        backend.submit(backend.render(workflow))
-    assert found.value.exit_code == 3
-    assert "unix:///no/such/docker.sock cannot be reached (No such file or directory)" in str(found.value)
-    assert "\n" not in str(found.value)
+    for ask in (backend.probe, lambda: backend.submit(backend.render(workflow))):
+        with pytest.raises(FlowError) as found:
+            ask()
+        assert found.value.exit_code == 3
+        assert "unix:///no/such/docker.sock cannot be reached (No such file or directory)" in str(found.value)
+        assert "\n" not in str(found.value)
 
 
 # Streams

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowcore_kubernetes import Cause, cause_of, cause_of_text, why_by_events, why_lost, why_never_started, why_waiting
+from flowcore_kubernetes import Cause, cause_of, cause_of_text, why_by_events, why_never_started, why_waiting
 
 PULL = 'failed to pull and unpack image "x": dial tcp: connection refused'
 
@@ -150,44 +150,6 @@ def test_a_pod_that_should_have_started_has_a_reason_once_there_was_time_to_say_
 
 def test_a_pod_that_runs_waits_for_nothing() -> None:
     assert why_waiting(pod("Running"), [event("FailedMount", 'secret "s" not found', 5)]) is None
-
-
-LOST = [
-    ({"reason": "Evicted", "message": "The node was low on resource: memory."}, "lost", "ran short of resources"),
-    (
-        {"reason": "NodeLost", "message": "Node n is unresponsive"},
-        "lost",
-        "its machine vanished: Node n",
-    ),
-    (
-        {"reason": "Terminated", "message": "Pod was terminated at imminent node shutdown."},
-        "lost",
-        "shut down",
-    ),
-    (
-        {"reason": "OutOfcpu", "message": "Node didn't have enough cpu"},
-        "capacity",
-        "the machine did not take it",
-    ),
-    (
-        {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]},
-        "lost",
-        "something more important took its place",
-    ),
-]
-
-
-@pytest.mark.parametrize(("status", "reason", "message"), LOST, ids=[message.split(":")[0] for _, _, message in LOST])
-def test_a_pod_that_was_lost_is_told_from_one_that_failed(status: dict[str, Any], reason: str, message: str) -> None:
-    cause = why_lost(pod("Failed", **status))
-    assert cause is not None
-    assert (cause.reason, cause.final) == (reason, True)
-    assert message in cause.message
-
-
-@pytest.mark.parametrize("status", [{}, {"reason": "DeadlineExceeded"}, {"conditions": [{"type": "Ready"}]}])
-def test_a_pod_that_failed_by_itself_was_not_lost(status: dict[str, Any]) -> None:
-    assert why_lost(pod("Failed", **status)) is None
 
 
 def test_a_long_message_is_cut_and_has_one_line() -> None:

@@ -65,7 +65,7 @@ def space(cluster: Client) -> Iterator[Client]:
     name = f"flowcore-kubernetes-{secrets.token_hex(4)}"
     cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     client = Client(evolve(cluster.access, namespace=name))
-    wait_for(client, SERVICE_ACCOUNTS, "default", lambda found: found is not None, seconds=60)
+    wait_for(client, SERVICE_ACCOUNTS, "default", lambda found: found is not None, seconds=300)
     yield client
     cluster.delete(NAMESPACES, name)
 
@@ -156,7 +156,7 @@ def test_the_cause_is_found(case: str, space: Client) -> None:
 
 def test_a_pod_that_runs_waits_for_nothing(space: Client) -> None:
     space.create(PODS, pod("fine", "true"))
-    found = wait_for(space, PODS, "fine", ended, seconds=120)
+    found = wait_for(space, PODS, "fine", ended, seconds=300)
     assert found is not None
     assert why_waiting(found, events_of(space, found)) is None
     space.delete(PODS, "fine", grace=0)
@@ -199,7 +199,7 @@ def test_refusals_are_sentences(space: Client) -> None:
             space.delete(secret, "a")
         return bool(found)
 
-    wait_until(refused, 60)
+    wait_until(refused, 300)
     assert f"namespace {name}: quota few is exceeded by Secret a" in found[0]
     assert "the limit is count/secrets=0" in found[0]
 
@@ -247,7 +247,7 @@ def limited(space: Client) -> Client:
     space.create(BINDINGS, role_binding("limited", granted, "limited", space.namespace))
     done = kubectl("create", "token", "limited", "-n", space.namespace, capture_output=True, text=True)
     client = Client(evolve(space.access, token=done.stdout.strip()))
-    wait_until(lambda: not missing_permissions(client, [Permission.on(PODS, "get")]), 60)
+    wait_until(lambda: not missing_permissions(client, [Permission.on(PODS, "get")]), 300)
     return client
 
 
@@ -273,7 +273,7 @@ def test_the_role_that_a_refusal_prints_grants_it(limited: Client, space: Client
             printed = yaml.safe_load(str(error).partition("\n")[2])
             space.create(ROLES, printed)
             space.create(BINDINGS, role_binding("more", printed, "limited", space.namespace))
-            wait_until(lambda: not missing_permissions(limited, [Permission.on(PODS, "list")]), 60)
+            wait_until(lambda: not missing_permissions(limited, [Permission.on(PODS, "list")]), 300)
     pytest.fail("the Role did not grant it")
 
 
@@ -388,7 +388,7 @@ def test_companions_go_with_their_owner(space: Client) -> None:
     assert space.get(CONFIG_MAPS, "owned-1")["data"]["b"] == "x" * 900_000
     assert space.delete(CONFIG_MAPS, "owner")
     for name in ("owned-0", "owned-1"):
-        wait_for(space, CONFIG_MAPS, name, lambda found: found is None, seconds=90)
+        wait_for(space, CONFIG_MAPS, name, lambda found: found is None, seconds=300)
 
 
 # Logs
@@ -410,7 +410,7 @@ os.write(1, b"the end")
 def test_the_lines_of_a_pod_come_once(space: Client) -> None:
     space.create(PODS, pod("writer", "python3", "-c", WRITER, image="python:3.11"))
     cursor, lines = "", []
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while True:
         over = ended(space.get(PODS, "writer"))
         page = read_logs(space, [LogSource("writer", "writer", "w", ended=over)], cursor, budget=50_000)
@@ -446,7 +446,7 @@ def test_the_log_of_a_pod_that_was_deleted_is_a_gap(space: Client) -> None:
 
     wait_until(written, 120)
     space.delete(PODS, "deleted", grace=0)
-    wait_for(space, PODS, "deleted", lambda found: found is None, seconds=60)
+    wait_for(space, PODS, "deleted", lambda found: found is None, seconds=300)
     page = read_logs(space, [evolve(source, ended=True)], cursor)
     assert [line.line for line in lines] == ["one"]
     assert [line.gap for line in page.lines] == [True]

@@ -56,6 +56,7 @@ class Play:
         self.memory = Remembered()
         self.seen: dict[str, Unit] = {}
         self.now = 0.0
+        self.start_takes = 0.0
         self.scheduler = self.fresh()
 
     def fresh(self) -> Scheduler:
@@ -67,6 +68,8 @@ class Play:
 
     def take(self) -> list[str]:
         taken = self.scheduler.take(self.now, 1000)
+        for unit in taken:
+            self.scheduler.time(unit, self.now + self.start_takes)
         self.note()
         return [unit.origin for unit in taken]
 
@@ -82,6 +85,15 @@ class Play:
     def at(self, now: float) -> list[str]:
         self.now = now
         self.scheduler.tick(now)
+        return self.take()
+
+    def hold(self, origin: str, message: str) -> list[str]:
+        self.scheduler.hold(self.seen[origin], "image", message, self.now)
+        self.scheduler.settle(self.now)
+        return self.take()
+
+    def admit(self, origin: str) -> list[str]:
+        self.scheduler.admit(self.seen[origin])
         return self.take()
 
     def stops(self) -> list[str]:
@@ -214,6 +226,16 @@ def test_a_timeout_stops_an_attempt_and_its_exit_code_is_nothing() -> None:
     assert play.seen["a"].exit_code is None
 
 
+def test_a_timeout_counts_from_when_the_process_began() -> None:
+    play = Play("steps: {a: {timeout: 10s, command: [a]}}")
+    play.start_takes = 5
+    play.begin()
+    play.at(14)
+    assert play.stops() == []
+    play.at(15)
+    assert play.stops() == ["a: timeout"]
+
+
 def test_a_timer_of_an_earlier_attempt_is_no_mistake() -> None:
     play = Play("steps: {a: {timeout: 10s, retry: {limit: 1}, command: [a]}}")
     play.begin()
@@ -286,6 +308,62 @@ def test_a_cancel_after_a_timeout_was_noticed_wins() -> None:
     assert play.stops() == []  # it is being stopped already
     play.end("a")
     assert play.states() == {"a": "cancelled cancelled"}
+
+
+def test_what_cannot_begin_yet_waits_without_a_slot() -> None:
+    play = Play("parallelism: 1\nsteps: {a: {command: [a]}, b: {command: [b]}}")
+    assert play.begin() == ["a"]
+    assert play.hold("a", "pulling") == ["b"]
+    assert play.states() == {"a": "pending image", "b": "running"}
+    assert (play.seen["a"].attempts, play.seen["a"].started, play.seen["a"].message) == (0, None, "pulling")
+    assert play.admit("a") == []
+    assert play.end("b") == ["a"]
+    assert play.states()["a"] == "running"
+    assert play.seen["a"].attempts == 1
+
+
+def test_what_does_not_come_in_time_is_an_attempt_that_could_not_begin() -> None:
+    play = Play("steps: {a: {pending_timeout: 10s, retry: {limit: 1}, command: [a]}}")
+    play.begin()
+    play.hold("a", "pulling")
+    assert play.at(9) == []
+    assert play.at(10) == ["a"]
+    assert play.seen["a"].attempts == 2
+    play.hold("a", "pulling")
+    play.at(20)
+    assert play.states() == {"a": "error image"}
+    assert play.seen["a"].message == "it did not begin within 10 s: pulling"
+
+
+def test_the_time_of_an_earlier_wait_ends_no_later_one() -> None:
+    play = Play("steps: {a: {pending_timeout: 10s, command: [a]}}")
+    play.begin()
+    play.hold("a", "pulling")
+    play.now = 6
+    assert play.admit("a") == ["a"]
+    play.hold("a", "pulling again")
+    assert play.at(10) == []
+    assert play.states() == {"a": "pending image"}
+    play.at(16)
+    assert play.states() == {"a": "error image"}
+
+
+def test_one_item_waits_for_all() -> None:
+    play = Play("steps: {a: {foreach: [1, 2, 3], command: [a]}}", slots=1)
+    assert play.begin() == ["a[0]"]
+    assert play.hold("a[0]", "pulling") == []
+    assert play.admit("a[0]") == ["a[0]"]
+    assert play.end("a[0]") == ["a[1]"]
+
+
+def test_a_cancel_ends_what_waits() -> None:
+    play = Play("steps: {a: {command: [a]}}")
+    play.begin()
+    play.hold("a", "pulling")
+    play.scheduler.cancel(play.now)
+    assert play.states() == {"a": "cancelled cancelled"}
+    assert play.admit("a") == []
+    assert play.scheduler.done
 
 
 def test_repeat_waits_between_and_reports_the_last_iteration() -> None:

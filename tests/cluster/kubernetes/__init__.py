@@ -6,7 +6,7 @@ import time
 
 from .. import debian, docker
 from ..services import running
-from ..shell import say
+from ..shell import alone, say
 from .access import KUBECONFIG
 from .argo import argo_up
 from .build import build_argo, build_node, build_tekton
@@ -21,13 +21,14 @@ PACKAGES = (*docker.PACKAGES, "containernetworking-plugins", "openssl", "conntra
 
 def build(argo: bool, tekton: bool) -> None:
     """Build what is missing: 20 minutes on a new machine with two cores."""
-    debian.install(*PACKAGES)
-    build_node()
-    if argo:
-        build_argo()
-    if tekton:
-        build_tekton()
-    cluster_images(argo, tekton)
+    with alone("build"):
+        debian.install(*PACKAGES)
+        build_node()
+        if argo:
+            build_argo()
+        if tekton:
+            build_tekton()
+        cluster_images(argo, tekton)
 
 
 def up(argo: bool, tekton: bool) -> None:

@@ -8,7 +8,8 @@ from ..place import BIN
 from ..services import start
 from ..shell import wait
 from .access import KUBECONFIG, apply
-from .build import ARGO, module_folder
+from .build import ARGO
+from .golang import module_folder
 from .images import image_name
 
 

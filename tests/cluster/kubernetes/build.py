@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..place import BIN, DIR, HERE
-from ..shell import out, say, sh
+from ..shell import say, sh
+from . import golang
+from .golang import module_folder
 
 ARGO = "github.com/argoproj/argo-workflows/v4@v4.0.5"
 TEKTON = "github.com/tektoncd/pipeline@v1.15.0"
@@ -30,18 +30,13 @@ def go_build(
         return
     BIN.mkdir(parents=True, exist_ok=True)
     source = folder()
-    env = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-buildvcs=false"}
+    env = {**golang.environment(), "CGO_ENABLED": "0"}
     for binary, package in targets.items():
         say(f"go build {binary} (minutes on a new machine, seconds afterwards)")
         began = time.monotonic()
         sh("go", "build", "-trimpath", "-ldflags", linker, "-o", BIN / binary, package, cwd=source, env=env)
         say(f"built {binary} in {time.monotonic() - began:.0f} s")
     stamp.write_text(key)
-
-
-def module_folder(module: str) -> Path:
-    """The source of a module at a version, from the Go module proxy, afterwards from the module cache."""
-    return Path(json.loads(out("go", "mod", "download", "-json", module, cwd="/"))["Dir"])
 
 
 def build_node() -> None:

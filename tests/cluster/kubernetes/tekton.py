@@ -9,7 +9,8 @@ from ..place import BIN
 from ..services import start
 from ..shell import wait
 from .access import GATEWAY, KUBECONFIG, apply, kubectl
-from .build import TEKTON, module_folder
+from .build import TEKTON
+from .golang import module_folder
 from .images import image_name
 
 

@@ -30,12 +30,13 @@ from flowcore.plugin import (
     Workflow,
     mangle,
     references,
+    step_references,
 )
 from flowcore_argo.expressions import Code, Scope, code_of, value_code
-from flowcore_argo.frames import E, F, Frame, K, O, S, default_of, gathered, output_type, reads, stored, value_type
+from flowcore_argo.frames import E, F, Frame, K, O, S, default_of, gathered, output_type, stored, value_type
 from flowcore_argo.parts import Part
 from flowcore_argo.places import EMPTY_LIST, FINISH, KIND, NOOP, STEP
-from flowcore_argo.pods import Inputs, Object, Place, PodMaker
+from flowcore_argo.pods import Inputs, Object, Place, PodMaker, Reads
 from flowcore_argo.quoting import json_literal, member, packed, string_literal, tag, unpacked
 
 ALLOWED: Final[Mapping[Need, frozenset[str]]] = {
@@ -113,20 +114,21 @@ class Builder:
         step = frame.steps[name]
         gates: list[Object] = []
         terms = [self.need(frame, name, other, need, gates) for other, need in frame.needs[name].items()]
-        task: Object = {"name": frame.names.name(name)}
+        task: Object = {"name": frame.names.name(name), "template": ""}
         if terms:
-            task["depends"] = " && ".join(dict.fromkeys(term for term in terms if term))
+            task["depends"] = " && ".join(dict.fromkeys(terms))
         if step.foreach is not MISSING and step.when != Literal(False):
             task.update(self.foreach(frame, name, step))
-        else:
-            if step.when is not None:
-                task["when"] = condition(step.when, frame.lookup)
-            plain = step if step.foreach is MISSING else evolve(step, foreach=MISSING)
-            item = {"item": Code("'null'", Type("any"))} if step.foreach is not MISSING else {}
-            body, inputs = self.body(frame, name, plain, frame.lookup, item, frame.origin(name), frame.step_text(name))
-            task["template"] = body
-            _give(task, inputs)
-        return [*gates, _ordered(task)]
+            return [*gates, _ordered(task)]
+        if step.when is not None:
+            task["when"] = condition(step.when, frame.lookup)
+        local = {}
+        if step.foreach is not MISSING:
+            step, local = evolve(step, foreach=MISSING), {"item": Code("'null'", Type("any"))}
+        body, inputs = self.body(frame, name, step, frame.lookup, local, frame.origin(name), frame.step_text(name))
+        task["template"] = body
+        _give(task, inputs)
+        return [*gates, task]
 
     def body(
         self,
@@ -141,9 +143,10 @@ class Builder:
     ) -> tuple[str, Inputs]:
         """The template of what a step runs: one pod, a nested workflow, or a repeat."""
 
-        def scope(ref: Ref) -> Code:
+        def own(ref: Ref) -> Code:
             return local[ref.kind] if ref.kind in local else outer(ref)
 
+        scope = own if local else outer
         fixed = not frame.each if static is None else static
         if isinstance(step.action, Nested):
             return self.nested(step.action, scope, origin, step_text, fixed)
@@ -156,33 +159,32 @@ class Builder:
     ) -> tuple[str, Inputs]:
         """One pod."""
         name = self.name(origin.replace("[*]", ""))
-        places = [ref for ref in (reads(step) if self.pods.artifacts else ()) if ref.kind == "output" and ref.path]
-        gathered = dict.fromkeys((frame.step_text(ref.step), ref.name) for ref in places if _items(frame, ref))
-        single = dict.fromkeys(
-            (frame.step_text(ref.step), ref.name)
-            for ref in places
-            if not _items(frame, ref) and not _hands_on(frame, ref)
-        )
         place = Place(
-            origin=origin,
-            name=name,
-            step=step_text if fixed else "{{inputs.parameters.step}}",
-            argument="" if fixed else step_text,
-            gathered=tuple(gathered),
-            single=tuple(single),
-            reads_artifacts=self.reads_artifacts(frame, step),
+            origin,
+            name,
+            step_text if fixed else "{{inputs.parameters.step}}",
+            "" if fixed else step_text,
+            self.artifacts(frame, step) if self.pods.artifacts else Reads(),
         )
         template, inputs = self.pods.template(step, place, scope)
         self.templates[name] = template
         return name, inputs
 
-    def reads_artifacts(self, frame: Frame, step: Step) -> bool:
-        """Whether a step may be given an artifact's place: by a reference, or by what a nested workflow hands on."""
-        if not self.pods.artifacts:
-            return False
-        return any(
-            ref.path or ref.kind == "param" or (ref.kind == "output" and _hands_on(frame, ref)) for ref in reads(step)
-        )
+    def artifacts(self, frame: Frame, step: Step) -> Reads:
+        """The artifacts that a step is given: by a reference, or by what a nested workflow hands on."""
+        gathered: dict[tuple[str, str], None] = {}
+        single: dict[tuple[str, str], None] = {}
+        maybe = False
+        for ref in step_references(step):
+            handed_on = ref.kind == "output" and _hands_on(frame, ref)
+            maybe = maybe or ref.path or ref.kind == "param" or handed_on
+            if ref.kind == "output" and ref.path:
+                place = (frame.step_text(ref.step), ref.name)
+                if _items(frame, ref):
+                    gathered[place] = None
+                elif not handed_on:
+                    single[place] = None
+        return Reads(tuple(gathered), tuple(single), maybe)
 
     # More than one leaf
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from flowcore.plugin import MISSING, Container, Manifest, Nested, Problem, Step, Workflow, references
@@ -63,16 +63,16 @@ def _cron(workflow: Workflow, backend: str) -> Iterator[Problem]:
             yield Problem((*where, "outputs"), "the runs of a cron would share one volume of artifacts; leave them out")
 
 
-def _walk(workflow: Workflow, path: Where = ()) -> Iterator[tuple[Where, Step, dict[str, Step]]]:
+def _walk(workflow: Workflow, path: Where = ()) -> Iterator[tuple[Where, Step, Mapping[str, Step]]]:
     for group, steps in (("steps", workflow.steps), ("on_exit", workflow.on_exit)):
         for name, step in steps.items():
             here = (*path, group, name)
-            yield here, step, dict(steps)
+            yield here, step, steps
             if isinstance(step.action, Nested):
                 yield from _walk(step.action.workflow, (*here, "workflow"))
 
 
-def _step(path: Where, step: Step, siblings: dict[str, Step], backend: str) -> Iterator[Problem]:
+def _step(path: Where, step: Step, siblings: Mapping[str, Step], backend: str) -> Iterator[Problem]:
     for key in step.backends.get(backend, {}):
         if key not in STEP_KEYS:
             yield Problem(
@@ -110,8 +110,9 @@ def _step(path: Where, step: Step, siblings: dict[str, Step], backend: str) -> I
             yield Problem((*path, "outputs"), "a manifest has no outputs here")
     if step.foreach is not MISSING and step.cache is not None and isinstance(step.action, Nested):
         yield Problem((*path, "cache"), f"backend {backend} keeps single steps, not nested workflows")
-    yield from _braces(path, "labels", step.labels)
-    yield from _braces(path, "annotations", step.annotations)
+    if step.labels or step.annotations:
+        yield from _braces(path, "labels", step.labels)
+        yield from _braces(path, "annotations", step.annotations)
 
 
 def _handed_on(workflow: Workflow, path: Where = ()) -> Iterator[Problem]:

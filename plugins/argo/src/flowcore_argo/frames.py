@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field
@@ -12,17 +12,13 @@ from flowcore.plugin import (
     DNS_LABEL_1035,
     MISSING,
     Binary,
-    Container,
     ListOf,
     Literal,
-    Manifest,
     Names,
     Need,
     Nested,
     Not,
-    Python,
     Ref,
-    Script,
     Step,
     Template,
     Type,
@@ -31,6 +27,7 @@ from flowcore.plugin import (
     as_text,
     effective_needs,
     references,
+    step_references,
 )
 from flowcore_argo.expressions import ANY, BOOLEAN, LIST, STRING, Code, kind_of_json
 from flowcore_argo.places import ARTIFACTS, FINISH, ITEMS
@@ -75,7 +72,7 @@ class Frame:
             self.needs[name] = effective_needs(step)
             for other, need in self.needs[name].items():
                 self.asked.setdefault(other, set()).add(need)
-            self.refs[name] = tuple(reads(step))
+            self.refs[name] = tuple(step_references(step))
             for ref in self.refs[name]:
                 self._note(ref)
         for ref in references(dict(self.outputs)):
@@ -217,23 +214,3 @@ def value_type(value: Value, workflow: Workflow) -> Type:
     if isinstance(expr, Literal):
         return kind_of_json(expr.value)
     return BOOLEAN if isinstance(expr, (Not, Binary)) else LIST if isinstance(expr, ListOf) else ANY
-
-
-def reads(step: Step) -> Iterator[Ref]:
-    """Every reference that is read when a step starts: all but those of conditions on what it does itself."""
-    action = step.action
-    values: list[Any] = []
-    if isinstance(action, Container):
-        values += [*(action.command or ()), *action.args]
-    elif isinstance(action, Script):
-        values += action.args
-    elif isinstance(action, (Python, Nested)):
-        values += action.args.values()
-    elif isinstance(action, Manifest):
-        values += action.object.values()
-    values += [value for value in step.env.values() if isinstance(value, Template)]
-    values += [value for value in (step.image, step.when, step.cache and step.cache.key) if value is not None]
-    if step.foreach is not MISSING:
-        values.append(step.foreach)
-    for value in values:
-        yield from references(value)

@@ -64,3 +64,6 @@ FINISH: Final = "finish"
 
 EMPTY_LIST: Final = "'the list is empty' == ''"
 """A condition that is false, and says why: Argo quotes it in the message of the skipped node."""
+
+EVICTED: Final = "low on resource|ephemeral|EmptyDir volume|imminent node shutdown|Preempted"
+"""What a machine says of a pod that it would not have any more: Argo passes it on as the pod's failure."""

@@ -7,7 +7,7 @@ Values of other steps come as the template's inputs, in a form that the kubelet 
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from attrs import define, field, frozen
 
@@ -41,6 +41,7 @@ from flowcore_argo.options import Options
 from flowcore_argo.places import (
     ARTIFACT_NAMES,
     ARTIFACTS,
+    EVICTED,
     FILES,
     ITEMS,
     OUTPUTS,
@@ -123,27 +124,28 @@ class Inputs:
         return [{"name": name, "value": value} for name, value in self.arguments.items()]
 
 
-@frozen
-class Place:
-    """Where in the run a step is.
+class Reads(NamedTuple):
+    """The artifacts that a step reads, each as step and output."""
 
-    Attributes:
-        origin: the document's name, with ``[*]`` where items have their number.
-        name: the template's name.
-        step: the text of FLOW_STEP: the origin, or a reference to an input that holds it.
-        argument: the argument for that input, where there is one.
-        gathered: artifacts of a foreach that the step reads: step, output.
-        single: artifacts of steps that it reads: step, output.
-        reads_artifacts: whether it may read any, by whatever way it comes to know the place.
-    """
+    gathered: tuple[tuple[str, str], ...] = ()
+    """Those of all items of a foreach."""
+    single: tuple[tuple[str, str], ...] = ()
+    maybe: bool = False
+    """Whether it may read any, by whatever way it comes to know the place."""
+
+
+class Place(NamedTuple):
+    """Where in the run a step is."""
 
     origin: str
+    """The document's name, with ``[*]`` where items have their number."""
     name: str
+    """The template's name."""
     step: str
-    argument: str = ""
-    gathered: tuple[tuple[str, str], ...] = ()
-    single: tuple[tuple[str, str], ...] = ()
-    reads_artifacts: bool = False
+    """The text of FLOW_STEP: the origin, or a reference to an input that holds it."""
+    argument: str
+    """The argument for that input, where there is one."""
+    reads: Reads
 
 
 @frozen
@@ -175,33 +177,42 @@ class PodMaker:
         if inputs.arguments:
             template["inputs"] = {"parameters": inputs.parameters()}
         template.update(body)
-        values = {name: output.type for name, output in step.outputs.items() if not output.artifact}
+        values = [_output(name, output.type) for name, output in step.outputs.items() if not output.artifact]
         if values:
-            template["outputs"] = {"parameters": [_output(name, kind) for name, kind in values.items()]}
+            template["outputs"] = {"parameters": values}
         if self.stored:
-            _add(template, "inputs", read(place.single, place.gathered))
+            _add(template, "inputs", read(place.reads.single, place.reads.gathered))
             artifacts = [name for name, output in step.outputs.items() if output.artifact]
             _add(template, "outputs", written(artifacts, place.step, place.origin.endswith("[*]")))
         if step.retry is not None and step.retry.limit:
             template["retryStrategy"] = retry_strategy(step.retry)
-        template.update(self._limits(step))
+        if step.timeout is not None:
+            # Argo's own ``timeout`` counts waiting too and replaces this: it is left out.
+            deadline = max(1, round(step.timeout + self.options.start_allowance))
+            template["activeDeadlineSeconds"] = deadline
         if step.cache is not None:
             template["memoize"] = self._memoize(step, place, inputs, scope)
             template.setdefault("inputs", {})["parameters"] = inputs.parameters()
-        template.update(placement(step))
+        if step.node_selector:
+            template["nodeSelector"] = dict(step.node_selector)
+        if step.tolerations:
+            template["tolerations"] = [dict(toleration) for toleration in step.tolerations]
         patch = step.backends.get("argo", {}).get("pod_spec_patch")
         if patch is not None:
             template["podSpecPatch"] = json.dumps(patch)
         return template, inputs
 
     def _metadata(self, step: Step, place: Place) -> Object:
-        notes = {STEP: place.step, **({PATTERN: place.origin} if place.argument else {}), **step.annotations}
+        notes = {STEP: place.step}
+        if place.argument:
+            notes[PATTERN] = place.origin
+        notes.update(step.annotations)
         artifacts = [name for name, output in step.outputs.items() if output.artifact]
         if artifacts:
             notes[ARTIFACT_NAMES] = " ".join(artifacts)
         if step.pending_timeout is not None:
             notes[PENDING] = f"{step.pending_timeout:g}"
-        return {"annotations": notes, **({"labels": dict(step.labels)} if step.labels else {})}
+        return {"annotations": notes, "labels": dict(step.labels)} if step.labels else {"annotations": notes}
 
     # The container
 
@@ -211,7 +222,7 @@ class PodMaker:
         command = self._command(step, place)
         if shim is not None and command:
             command = ["sh", self.files.add(SHIM, step_shim()), *shim, "--", *command]
-        container: Object = {"image": words.image(step.image or "")}
+        container: Object = {"image": words.image(step.image or self.options.image)}
         if step.image_pull_policy is not None:
             container["imagePullPolicy"] = _PULL[step.image_pull_policy]
         if command:
@@ -222,7 +233,7 @@ class PodMaker:
         if step.working_dir is not None:
             container["workingDir"] = static(step.working_dir)
         env = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()]
-        if any(EMPTY in str(entry.get("value")) or "{{=" in str(entry.get("value")) for entry in env):
+        if env and any(EMPTY in str(entry.get("value")) or "{{=" in str(entry.get("value")) for entry in env):
             # A variable knows only those before it, and Argo puts what all have behind.
             env.insert(0, {"name": EMPTY, "value": ""})
         if step.retry is not None and step.retry.limit:
@@ -232,14 +243,14 @@ class PodMaker:
         if step.env_from:
             kinds = {"secret": "secretRef", "config_map": "configMapRef"}
             container["envFrom"] = [{kinds[entry.kind]: {"name": entry.name}} for entry in step.env_from]
-        resources = _resources(step)
-        if resources:
-            container["resources"] = resources
+        if step.resources or step.requests:
+            container["resources"] = _resources(step)
         if step.user is not None:
             user, _, group = step.user.partition(":")
             container["securityContext"] = {"runAsUser": int(user), **({"runAsGroup": int(group)} if group else {})}
         body: Object = {}
-        mounts = self._mounts(step, place, body, any(FILES in str(word) for word in command))
+        files = bool(self.files.texts) and any(FILES in word for word in command if isinstance(word, str))
+        mounts = self._mounts(step, place, body, files)
         if mounts:
             container["volumeMounts"] = mounts
         body["container"] = container
@@ -258,6 +269,8 @@ class PodMaker:
 
     def _shim_words(self, step: Step) -> list[str] | None:
         """What the shim has to do, or None where Argo needs no help. A function's own program types its outputs."""
+        if not step.outputs:
+            return None
         values = [output for output in step.outputs.values() if not output.artifact]
         function = isinstance(step.action, Python)
         defaults = any(output.default is not MISSING for output in values)
@@ -277,7 +290,7 @@ class PodMaker:
 
     def _mounts(self, step: Step, place: Place, body: Object, files: bool) -> list[Object]:
         mounts: list[Object] = []
-        if not self.stored:
+        if self.artifacts and not self.stored:
             self._artifact_mounts(step, place, body, mounts)
         if files:
             mounts.append({"name": FILES_VOLUME, "mountPath": FILES, "readOnly": True})
@@ -295,9 +308,9 @@ class PodMaker:
         if any(output.artifact for output in step.outputs.values()):
             mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": OUTPUTS, "subPath": place.step})
             body["initContainers"] = [self._open_folder(mounts[0])]
-        if place.reads_artifacts:
+        if place.reads.maybe:
             mounts.append({"name": ARTIFACTS_VOLUME, "mountPath": ARTIFACTS, "readOnly": True})
-        if place.gathered:
+        if place.reads.gathered:
             items = {"name": ITEMS_VOLUME, "mountPath": ITEMS}
             body.setdefault("initContainers", []).append(self._gather(place, [*mounts[-1:], items]))
             mounts.append({**items, "readOnly": True})
@@ -318,7 +331,9 @@ class PodMaker:
             'while [ $# -gt 0 ]; do mkdir -p "$1/$3"; for item in "$2"[[]*[]]; do '
             'number=${item##*[[]}; ln -s "$item/$3" "$1/$3/${number%]}"; done; shift 3; done'
         )
-        words = [word for step, output in place.gathered for word in (f"{ITEMS}/{step}", f"{ARTIFACTS}/{step}", output)]
+        words = [
+            word for step, output in place.reads.gathered for word in (f"{ITEMS}/{step}", f"{ARTIFACTS}/{step}", output)
+        ]
         return {
             "name": "gather-items",
             "image": self.options.helper_image,
@@ -341,12 +356,6 @@ class PodMaker:
         if manifest.failure_when is not None:
             resource["failureCondition"] = condition(manifest.failure_when)
         return {"resource": resource}
-
-    def _limits(self, step: Step) -> Object:
-        """How long a pod may take. Argo's own ``timeout`` counts waiting too and replaces this: it is left out."""
-        if step.timeout is None:
-            return {}
-        return {"activeDeadlineSeconds": max(1, round(step.timeout + self.options.start_allowance))}
 
     def _memoize(self, step: Step, place: Place, inputs: Inputs, scope: Scope) -> Object:
         assert step.cache is not None
@@ -422,33 +431,27 @@ def retry_strategy(retry: Retry) -> Object:
     return strategy
 
 
-TIMED_OUT: Final = "lastRetry.message matches 'longer than the specified deadline|DeadlineExceeded'"
-NOT_FOUND: Final = "lastRetry.message contains 'failed to find name in PATH'"
+def _says(*patterns: str) -> str:
+    return f"lastRetry.message matches '{'|'.join(patterns)}'"
+
+
+_TIMED_OUT: Final = ("longer than the specified deadline", "DeadlineExceeded")
+_NOT_RUN: Final = ("failed to find name in PATH", EVICTED)
 RETRY_ONLY: Final = {
     "failed": (
-        f"lastRetry.status == 'Failed' && !({TIMED_OUT}) && !({NOT_FOUND})"
+        f"lastRetry.status == 'Failed' && !({_says(*_TIMED_OUT, *_NOT_RUN)})"
         " || lastRetry.status == 'Error' && lastRetry.exitCode == '0'"
     ),
-    "error": f"lastRetry.status == 'Error' && lastRetry.exitCode != '0' || {NOT_FOUND}",
-    "timeout": TIMED_OUT,
+    "error": f"lastRetry.status == 'Error' && lastRetry.exitCode != '0' || {_says(*_NOT_RUN)}",
+    "timeout": _says(*_TIMED_OUT),
 }
 """What each word of ``retry.only`` asks of the attempt before. An output that was not written is Argo's Error with exit
-code 0, a program that is not in the image its Failed."""
+code 0; a program that is not in the image, and a pod that its machine evicted, are its Failed."""
 
 FOR_EVER: Final = "876000h"
 """Argo wants an age: a hundred years."""
 
 _PULL: Final = {"always": "Always", "if-missing": "IfNotPresent", "never": "Never"}
-
-
-def placement(step: Step) -> Object:
-    """Where a pod may run."""
-    found: Object = {}
-    if step.node_selector:
-        found["nodeSelector"] = dict(step.node_selector)
-    if step.tolerations:
-        found["tolerations"] = [dict(toleration) for toleration in step.tolerations]
-    return found
 
 
 def volume_name(name: str) -> str:

@@ -44,6 +44,7 @@ from flowcore_argo.pods import (
     volume_name,
 )
 from flowcore_kubernetes import config_maps, packed_outline
+from flowcore_kubernetes.images import notes_on_images
 
 MAIN: Final = "main"
 EXIT: Final = "on-exit"
@@ -96,7 +97,7 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
     if cron is not None:
         object = as_cron(object, cron)
     companions = [*config_maps(FILES_MAP, files.texts).objects, *_claims(options, claimed)]
-    return _rendered(workflow, backend, [object, *companions])
+    return _rendered(workflow, backend, [object, *companions], notes_on_images(workflow, options.image))
 
 
 def inlined(templates: list[Object]) -> list[Object]:
@@ -134,23 +135,25 @@ def as_cron(workflow: Object, cron: Any) -> Object:
     }
 
 
-def _rendered(workflow: Workflow, backend: str, objects: list[Object]) -> Rendered:
-    # The order of keys is the document's, which is part of what was written.
-    texts = [json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode() for each in objects]
-    size = len(texts[0])
-    if size > OBJECT_BYTES:
-        raise RefusedError(
-            f"the workflow {workflow.name} is {size} bytes as one Workflow of Argo, which takes {OBJECT_BYTES};"
-            " split it, or let steps read long texts from files"
-        )
+def _rendered(workflow: Workflow, backend: str, objects: list[Object], notes: list[str]) -> Rendered:
     text = "---\n".join(write_yaml(_readable(each)) for each in objects)
+    # JSON is at most twice as long as YAML in blocks: most workflows need not be written twice to be measured.
+    if 2 * len(text.encode()) > OBJECT_BYTES:
+        size = len(json.dumps(objects[0], ensure_ascii=False, separators=(",", ":")).encode())
+        if size > OBJECT_BYTES:
+            raise RefusedError(
+                f"the workflow {workflow.name} is {size} bytes as one Workflow of Argo, which takes {OBJECT_BYTES};"
+                " split it, or let steps read long texts from files"
+            )
     return Rendered(
         backend=backend,
         name=workflow.name,
         text=text,
         objects=tuple(objects),
-        digest=hashlib.sha256(b"\n".join(texts)).hexdigest(),
+        # The order of keys is the document's, which is part of what was written; the outline is not in the text.
+        digest=hashlib.sha256(f"{text}{workflow.outline}".encode()).hexdigest(),
         names={},
+        notes=tuple(notes),
     )
 
 

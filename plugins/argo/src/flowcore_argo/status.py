@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 
 from flowcore.plugin import BAD_OUTPUT, Json, Leaf, Phase, Reason, Type, misfit
 from flowcore_argo.limits import OUTPUT_BYTES
-from flowcore_argo.places import ARTIFACT_NAMES, OUTPUTS
+from flowcore_argo.places import ARTIFACT_NAMES, EVICTED, OUTPUTS
 from flowcore_argo.plan import Plan, Spot
 from flowcore_kubernetes import seconds
 
@@ -62,6 +62,7 @@ ENDS: Final[tuple[Row, ...]] = (
         "timeout",
         "its time is over",
     ),
+    Row("Failed|Error", EVICTED, "", P.ERROR, "lost"),
     Row("Failed|Error", "OOMKilled", "", P.FAILED, "out-of-memory", "it was killed: out of memory"),
     Row("Failed", "failed to find name in PATH", "", P.ERROR, "command", "the command is not in the image"),
     Row("Failed", "no such file or directory|permission denied|exec format error", "64", P.ERROR, "command"),
@@ -73,7 +74,7 @@ ENDS: Final[tuple[Row, ...]] = (
     Row("Error", "pod deleted|pod not found", "", P.ERROR, "lost", "its pod is gone"),
     Row("Failed", "^timeout$", "", P.FAILED, "timeout", "its time is over"),
     Row("Failed|Error", "failed to pull|ImagePull", "", P.ERROR, "image"),
-    Row("Failed|Error", "exceeded quota", "", P.ERROR, "capacity"),
+    Row("Failed|Error", "exceeded quota|Pod was rejected: Node didn't have enough", "", P.ERROR, "capacity"),
     Row("Failed", "failure condition", "", P.FAILED, "exit-code"),
     Row("Failed|Error", "", "", P.ERROR, "backend"),
 )

@@ -40,23 +40,19 @@ class DockerBackend(EngineBackend):
 
         return notes(workflow, self.options)
 
-    def admit(self, workflow: Workflow) -> None:
-        """Refuse what this engine cannot run.
+    def launcher_options(self, run: str, workflow: Workflow) -> dict[str, Json]:
+        """What the launcher must know of the engine.
 
         Raises:
             UnreachableError: if it does not answer.
-            RefusedError: with one sentence for each reason.
+            RefusedError: with one sentence for each thing that it cannot run.
         """
         from flowcore_docker_local import engine
 
-        faults = engine.faults(engine.ask(self.options, os.environ), workflow, self.options)
+        found = engine.ask(self.options, os.environ)
+        faults = engine.faults(found, workflow, self.options)
         if faults:
             raise RefusedError("\n".join(faults))
-
-    def launcher_options(self, run: str) -> dict[str, Json]:
-        from flowcore_docker_local import engine
-
-        found = engine.ask(self.options, os.environ)
         folder = str(self._home().runs / run)
         return {
             "run": run,
@@ -68,6 +64,15 @@ class DockerBackend(EngineBackend):
             "keep": self.options.keep,
             "patience": self.options.patience,
         }
+
+    @hookimpl
+    def probe(self) -> None:
+        """Raise what keeps every workflow from running here: no engine that answers, or one of another system."""
+        from flowcore_docker_local import engine
+
+        problem = engine.ask(self.options, os.environ).foreign
+        if problem is not None:
+            raise RefusedError(problem)
 
     def dispose(self, run: str) -> None:
         """Remove the run's containers and volumes."""

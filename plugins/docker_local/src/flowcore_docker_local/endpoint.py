@@ -66,7 +66,9 @@ def find(options: Options, environ: Mapping[str, str]) -> Endpoint:
         return _of_context(name)
     runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     places = [place.format(runtime=runtime, home=environ.get("HOME", "")) for place in SOCKETS]
-    return Endpoint("unix://" + next((place for place in places if os.path.exists(place)), places[0]))
+    # Docker's own may be there for others only, beside a rootless one for this user.
+    found = [place for place in places if os.path.exists(place)]
+    return Endpoint("unix://" + next((place for place in found if os.access(place, os.W_OK)), (found or places)[0]))
 
 
 def _secured(host: str, environ: Mapping[str, str]) -> Endpoint:
@@ -111,27 +113,43 @@ def _of_context(name: str) -> Endpoint:
     return Endpoint(str(context.Host), str(tls.ca_cert or ""), cert, key, True, bool(tls.verify))
 
 
-def make_client(endpoint: Endpoint, version: str = "auto") -> docker.APIClient:
-    """A client for one thread.
+def make_client(endpoint: Endpoint, version: str | None = None) -> docker.APIClient:
+    """A client for one thread, for a version of the engine's API; None: the engine's own.
 
     Raises:
         UnreachableError: if the engine does not answer (where the version is asked of it).
         UsageError: if the address is none.
     """
+    from importlib.util import find_spec
+
     import docker
     from docker.errors import DockerException, TLSParameterError
+    from requests.exceptions import RequestException
 
+    if endpoint.host.startswith("ssh://") and find_spec("paramiko") is None:
+        raise UsageError(
+            f'{endpoint.host} is reached by ssh, which needs one more package: pip install "flowcore-docker-local[ssh]"'
+        )
     try:
         tls: Any = False
         if endpoint.tls:
             pair = (endpoint.cert, endpoint.key) if endpoint.cert else None
             tls = docker.tls.TLSConfig(client_cert=pair, ca_cert=endpoint.ca or None, verify=endpoint.verify)
         client = docker.APIClient(
-            base_url=endpoint.host, tls=tls, version=version, timeout=ANSWER, use_ssh_client=True, user_agent="flowcore"
+            base_url=endpoint.host,
+            tls=tls,
+            version=version or docker.constants.MINIMUM_DOCKER_API_VERSION,
+            timeout=ANSWER,
+            use_ssh_client=True,
+            user_agent="flowcore",
         )
+        # Else REQUESTS_CA_BUNDLE would be believed more than the engine's own authority (requests issue 3829).
+        client.trust_env = False
+        if version is None:
+            return make_client(endpoint, str(client.version(api_version=False)["ApiVersion"]))
     except TLSParameterError as error:
         raise UsageError(f"the Docker engine's TLS files cannot be used ({cause(error)})") from None
-    except DockerException as error:
+    except (DockerException, RequestException) as error:
         raise unreachable(endpoint, error) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{endpoint.host!r} is not the address of a Docker engine ({error})") from None

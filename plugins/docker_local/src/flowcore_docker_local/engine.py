@@ -47,6 +47,16 @@ class Engine:
         return self.endpoint.socket is not None and self.info.get("Name") == platform.node()
 
     @property
+    def foreign(self) -> str | None:
+        """Why nothing of ours can run on it, if so."""
+        system = self.info.get("OSType", "linux")
+        return (
+            None
+            if system == "linux"
+            else f"the engine at {self.endpoint.host} runs {system} containers, not Linux ones"
+        )
+
+    @property
     def rootless(self) -> bool:
         return any("name=rootless" in option for option in self.info.get("SecurityOptions") or ())
 
@@ -81,9 +91,7 @@ def ask(options: Options, environ: Mapping[str, str]) -> Engine:
 
 def faults(engine: Engine, workflow: Workflow, options: Options) -> list[str]:
     """What this engine would refuse of a workflow, a sentence each."""
-    found: list[str] = []
-    if engine.info.get("OSType", "linux") != "linux":
-        found.append(f"the engine at {engine.endpoint.host} runs {engine.info['OSType']} containers, not Linux ones")
+    found = [engine.foreign] if engine.foreign else []
     for name, volume in workflow.volumes.items():
         place = spec.folder_of(volume, options.claims)
         if place is not None and engine.here and not os.path.exists(place):

@@ -79,6 +79,7 @@ class Images:
         self._connect = connect
         self._told = told
         self._known: dict[str, _Image] = {}
+        self._users: dict[str, str] = {}
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(_TOGETHER)
         self._closed = threading.Event()
@@ -103,6 +104,10 @@ class Images:
             if image.state == "failed":
                 raise CannotStart(image.message, "image")
             raise NotReady(key, "image", image.message)
+
+    def user(self, name: str) -> str:
+        """Who an image's processes are unless a step says otherwise; empty: root."""
+        return self._users.get(name, "")
 
     def forget(self, name: str) -> None:
         """An image that was there is not."""
@@ -134,15 +139,18 @@ class Images:
                 client = self._connect()
                 if policy != "always":
                     try:
-                        client.inspect_image(name)
+                        self._look(client, name)
                         return None
                     except ImageNotFound:
                         if policy == "never":
                             return f"the image {name} is not there, and image_pull_policy is never"
                 with self._turns:
                     error = self._pull(client, key, name)
-                if error is None or is_settled(*error):
-                    return None if error is None else f"the image {name} cannot be pulled: {error[1]}"
+                if error is None:
+                    self._look(client, name)
+                    return None
+                if is_settled(*error):
+                    return f"the image {name} cannot be pulled: {error[1]}"
                 words = error[1]
             except APIError as problem:
                 if is_settled(problem.status_code, ""):
@@ -155,6 +163,10 @@ class Images:
             self._tell(key, f"the image {name} cannot be pulled now, tried again in {delay:g} s: {words}")
             self._closed.wait(delay)
         return f"the image {name} was not pulled"
+
+    def _look(self, client: docker.APIClient, name: str) -> None:
+        config = client.inspect_image(name).get("Config") or {}
+        self._users[name] = str(config.get("User") or "")
 
     def _pull(self, client: docker.APIClient, key: str, name: str) -> tuple[int | None, str] | None:
         """Pull; says how it failed: the HTTP status, if it was one, and the engine's words."""

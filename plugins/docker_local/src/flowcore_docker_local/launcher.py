@@ -13,41 +13,33 @@ from __future__ import annotations
 import os
 import queue
 import selectors
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final
 
-from attrs import define, evolve
+from attrs import define
 
 from flowcore.plugin import Reason, Step
 from flowcore_docker_local import spec
-from flowcore_docker_local.archive import pack, unpack
-from flowcore_docker_local.endpoint import Endpoint, cause, make_client
+from flowcore_docker_local.calls import Calls, Closing, Lost
+from flowcore_docker_local.containers import Containers
+from flowcore_docker_local.endpoint import Endpoint
 from flowcore_docker_local.images import Images
 from flowcore_docker_local.streams import Demultiplexer, Lines, Stream, StreamRefused, open_stream, there
 from flowcore_docker_local.words import CUT_SHORT, LOST_SIGNALS, not_started, refusal, spoken
+from flowcore_local.action import memory_limit
 from flowcore_local.engine import size_of
 from flowcore_local.launcher import Adoption, CannotStart, Exit, Launch, News
 
-if TYPE_CHECKING:
-    import docker
-
-T = TypeVar("T")
-
-CALLS: Final = 8
-"""Calls to the engine at once."""
+AT_ONCE: Final = 8
+"""Calls to the engine."""
 _SLICES: Final = 16
 """Pieces of one container's output that are taken before the others have their turn."""
 _TAIL: Final = 4096
-_ANSWERS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds between two tries to reach an engine that is away; the last goes on."""
-
-
-class _Closing(Exception):
-    """This supervisor is about to leave."""
+_KILLED: Final = 128 + 9
+_KERNELS_WORD: Final = (0.1, 0.2, 0.5, 1.0)
+"""Seconds between looks for the word that the kernel ended a process for its memory, which may come after the end."""
 
 
 @define
@@ -60,6 +52,8 @@ class _Attempt:
     """Names of outputs that are files."""
     streams: tuple[str, str]
     written: tuple[int, int]
+    limited: bool
+    """Whether it may use only so much memory."""
     id: str = ""
     copied: bool = False
     """Whether its outputs are to be copied out of it."""
@@ -77,10 +71,6 @@ class _Attempt:
     stopping: str = ""
     """A signal to send as soon as it runs."""
     finishing: bool = False
-
-
-class _Lost(Exception):
-    """The engine did not answer for longer than the patience."""
 
 
 class DockerLauncher:
@@ -123,19 +113,25 @@ class DockerLauncher:
             patience: seconds without an answer after which what ran is lost.
         """
         self._run = run
-        self._folder = folder
-        self._endpoint = Endpoint(**endpoint)
-        self._version = version
-        self._machine = spec.Machine(processors, init)
-        self._mounted = mounted
-        self._owned = owned
         self._image = image
-        self._network = network
         self._claims = claims
         self._keep = keep
-        self._patience = patience
-        self._clients = threading.local()
-        self._pool = ThreadPoolExecutor(CALLS, "engine")
+        self._calls = Calls(Endpoint(**endpoint), version, patience)
+        self._images = Images(
+            self._calls.client, lambda key, message: self._post(lambda: self._news.append(News(key, message)))
+        )
+        self._containers = Containers(
+            self._calls,
+            run,
+            folder,
+            machine=spec.Machine(processors, init),
+            mounted=mounted,
+            owned=owned,
+            network=network,
+            claims=claims,
+            user_of=self._images.user,
+        )
+        self._pool = ThreadPoolExecutor(AT_ONCE, "engine")
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._read, self._write = os.pipe()
         for end in (self._read, self._write):
@@ -146,26 +142,15 @@ class DockerLauncher:
         self._leaving: dict[int, tuple[_Attempt, bool]] = {}
         """Attempts that ended but are not released, and whether their containers stay."""
         self._removing = 0
+        self._begun: list[tuple[int, float]] = []
         self._ended: list[Exit] = []
         self._news: list[News] = []
         self._hot: set[int] = set()
-        self._images = Images(
-            self._client, lambda key, message: self._post(lambda: self._news.append(News(key, message)))
-        )
-        self._shared: set[str] = set()
-        self._closing = threading.Event()
         self._events: Stream | None = None
         self._lines = Lines()
         self._watching = False
-        self._volumes: dict[str, str] = {}
 
-    # Words with the engine, from any thread
-
-    def _client(self) -> docker.APIClient:
-        client: docker.APIClient | None = getattr(self._clients, "client", None)
-        if client is None:
-            client = self._clients.client = make_client(self._endpoint, self._version)
-        return client
+    # From any thread
 
     def _post(self, change: Callable[[], None]) -> None:
         """Have something done in the main thread."""
@@ -181,7 +166,7 @@ class DockerLauncher:
     def _guarded(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except _Closing:
+        except Closing:
             pass
         except BaseException as error:
             problem = error
@@ -191,30 +176,6 @@ class DockerLauncher:
 
             # A mistake of this program ends the run with its traceback in the supervisor's log.
             self._post(fail)
-
-    def _patiently(self, call: Callable[[], T]) -> T:
-        """Make a call again and again until the engine answers.
-
-        Raises:
-            _Lost: if it does not for too long.
-        """
-        from docker.errors import APIError
-        from requests.exceptions import RequestException
-
-        since = time.monotonic()
-        tries = 0
-        while True:
-            try:
-                return call()
-            except APIError:
-                raise  # it answered (an APIError is a RequestException, too)
-            except (RequestException, OSError) as error:
-                if self._closing.is_set():
-                    raise _Closing from None
-                if time.monotonic() - since > self._patience:
-                    raise _Lost(f"the engine did not answer for {self._patience:g} s ({cause(error)})") from None
-            self._closing.wait(_ANSWERS[min(tries, len(_ANSWERS) - 1)])
-            tries += 1
 
     # What the engine is asked to start
 
@@ -236,6 +197,7 @@ class DockerLauncher:
             frozenset(name for name in launch.step.outputs if name != launch.step.stdout),
             (launch.stdout, launch.stderr),
             (size_of(launch.stdout), size_of(launch.stderr)),
+            launch.memory is not None,
         )
         attempt.sorter = _sorter(attempt.streams)
         self._attempts[launch.seq] = attempt
@@ -256,147 +218,31 @@ class DockerLauncher:
         from docker.errors import APIError
 
         try:
-            container = self._create(attempt, launch)
-            stream = self._patiently(lambda: self._attach(container))
+            container, attempt.copied = self._containers.create(launch, launch.image or self._image)
+            stream = self._calls.patiently(lambda: self._attach(container))
             self._post(lambda: self._attached(attempt, container, stream))
             with open(f"{launch.folder}/started", "w", encoding="ascii") as mark:
                 mark.write(str(launch.seq))
-            self._patiently(lambda: self._client().start(container))
+            self._calls.patiently(lambda: self._calls.client().start(container))
         except (APIError, StreamRefused) as error:
             words = spoken(error)
             self._post(lambda: self._refused(attempt, refusal(words), words))
-            self._discard(launch.seq)
+            self._containers.remove(launch.seq)
             if refusal(words) == "image":
                 self._images.forget(launch.image or self._image)
-        except _Lost as error:
+        except Lost as error:
             words = str(error)
             self._post(lambda: self._refused(attempt, "lost", words))
+        except OSError as error:
+            words = f"its files cannot be made ready: {error}"
+            self._post(lambda: self._refused(attempt, "backend", words))
+            self._containers.remove(launch.seq)
         else:
             self._post(lambda: self._running(attempt))
 
-    def _create(self, attempt: _Attempt, launch: Launch) -> str:
-        from docker.errors import APIError
-
-        name = spec.container_name(self._run, launch.seq)
-        labels = {spec.RUN: self._run, spec.STEP: launch.origin}
-        of_attempt = {**labels, spec.ATTEMPT: launch.env["FLOW_ATTEMPT"], spec.SEQ: str(launch.seq)}
-        mounts, binds = self._mounts(launch, labels)
-        attempt.copied = not self._ours(launch.step)
-        if self._mounted:
-            binds += self._binds(launch, attempt.copied)
-        wanted = spec.body(launch, launch.image or self._image, mounts, binds, of_attempt, self._network, self._machine)
-
-        def make() -> str:
-            try:
-                return str(self._client().create_container_from_config(wanted, name)["Id"])
-            except APIError as error:
-                if error.status_code != 409:
-                    raise
-            # One with that name was made when no answer came, or by a supervisor that died at once. It never ran.
-            self._client().remove_container(name, v=True, force=True)
-            return str(self._client().create_container_from_config(wanted, name)["Id"])
-
-        container = self._patiently(make)
-        if attempt.copied or not self._mounted:
-            self._copy_in(container, launch, attempt.copied)
-        return container
-
-    def _ours(self, step: Step) -> bool:
-        """Whether what the step's user writes into a mounted folder is this user's to read and remove."""
-        if not self._mounted or self._owned is None:
-            return self._mounted
-        return (step.user or "0").split(":")[0] == self._owned
-
-    def _mounts(self, launch: Launch, labels: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
-        """The step's mounts in the engine's two ways to say them: one wants a folder to be there, one makes it."""
-        mounts: list[dict[str, Any]] = []
-        binds: list[str] = []
-        for target, mount in launch.step.mounts.items():
-            source = launch.volumes[mount.volume]
-            keys = launch.folders.get(mount.volume)
-            if keys is not None:
-                if self._mounted:
-                    mounts.append(spec.mount_entry(target, evolve(mount, read_only=True), keys, labels))
-                continue
-            volume = spec.volume_of(mount, source, self._run, self._claims)
-            place = volume or spec.folder_of(source, self._claims)
-            if not mount.sub_path:
-                # A claim's volume is not the run's, and stays.
-                mounts.append(spec.mount_entry(target, mount, place, labels if source.kind != "claim" else {}))
-            else:
-                # The engine mounts whole volumes only: so the folder in which it keeps this one.
-                root = place
-                if volume is not None:
-                    root = self._volume(volume, {spec.RUN: self._run} if source.kind == "size" else {})
-                if root is None:
-                    mounts.append(spec.mount_entry(target, mount, None, labels))
-                else:
-                    binds.append(f"{root}/{mount.sub_path}:{target}:{'ro' if mount.read_only else 'rw'}")
-        return mounts, binds
-
-    def _volume(self, name: str, labels: Mapping[str, str]) -> str:
-        """Where the engine keeps a volume, which is made if it is not there."""
-        if name not in self._volumes:
-            made = self._patiently(lambda: self._client().create_volume(name, labels=dict(labels)))
-            self._volumes[name] = str(made["Mountpoint"])
-        return self._volumes[name]
-
-    def _binds(self, launch: Launch, copied: bool) -> list[str]:
-        """What of the run's folder the attempt sees, at its own path."""
-        binds = [f"{file}:{file}:ro,z" for file in launch.files]
-        for file in launch.files:
-            os.chmod(file, 0o555)
-        if not copied:
-            # Whoever the container's user is; nobody else gets into the folder around it.
-            os.chmod(launch.outputs, 0o777)
-            binds.append(f"{launch.outputs}:{launch.outputs}:z")
-        for name in ("attempts", "gathered"):
-            place = f"{self._folder}/{name}"
-            if launch.artifacts and os.path.isdir(place):
-                binds.append(f"{place}:{place}:ro,z")
-        for place in launch.artifacts:
-            self._open_up(place)
-        return binds
-
-    def _open_up(self, place: str) -> None:
-        """Let other users than this one pass to an artifact: a container's user may be any."""
-        folders = [place] if os.path.isdir(place) and not os.path.islink(place) else []
-        for entry in os.scandir(place) if place.startswith(f"{self._folder}/gathered/") else ():
-            if entry.is_symlink():
-                self._open_up(os.readlink(entry.path))
-        while len(place) > len(self._folder):
-            place = os.path.dirname(place)
-            folders.append(place)
-        for folder in folders:
-            if folder.startswith(f"{self._folder}/") and folder not in self._shared:
-                self._shared.add(folder)
-                os.chmod(folder, os.stat(folder).st_mode | 0o055)
-
-    def _copy_in(self, container: str, launch: Launch, outputs: bool) -> None:
-        folders = [launch.outputs] if outputs else []
-        entries = [] if self._mounted else [(file, file, 0o555) for file in launch.files]
-        if not self._mounted:
-            for place in launch.artifacts:
-                # A folder of gathered artifacts has links to them.
-                gathered = place.startswith(f"{self._folder}/gathered/")
-                parts = [f"{place}/{name}" for name in sorted(os.listdir(place))] if gathered else [place]
-                entries += [(part, part, 0o644) for part in parts]
-            for target, mount in launch.step.mounts.items():
-                if mount.volume in launch.folders:
-                    place = os.path.join(launch.folders[mount.volume], mount.sub_path)
-                    entries.append((place.rstrip("/"), target, 0o444))
-        with tempfile.TemporaryFile(dir=self._folder) as archive:
-            pack(archive, folders, entries)
-
-            def put() -> None:
-                archive.seek(0)
-                self._client().put_archive(container, "/", archive)
-
-            self._patiently(put)
-
     def _attach(self, container: str) -> Stream:
-        path = f"/v{self._version}/containers/{container}/attach"
-        return open_stream(self._endpoint, "POST", path, stream="1", stdout="1", stderr="1")
+        path = f"/v{self._calls.version}/containers/{container}/attach"
+        return open_stream(self._calls.endpoint, "POST", path, stream="1", stdout="1", stderr="1")
 
     # In the main thread again
 
@@ -411,9 +257,14 @@ class DockerLauncher:
 
     def _running(self, attempt: _Attempt) -> None:
         attempt.started = True
+        self._begun.append((attempt.seq, time.time()))
         if attempt.stopping and attempt.code is None:
             self._signal(attempt, attempt.stopping)
         self._conclude(attempt)
+
+    def begun(self) -> list[tuple[int, float]]:
+        begun, self._begun = self._begun, []
+        return begun
 
     def _refused(self, attempt: _Attempt, reason: Reason, words: str) -> None:
         self._close_stream(attempt)
@@ -433,10 +284,10 @@ class DockerLauncher:
 
         def send() -> None:
             try:
-                self._patiently(lambda: self._client().kill(attempt.id, name))
+                self._calls.patiently(lambda: self._calls.client().kill(attempt.id, name))
             except APIError:
                 pass  # it ended meanwhile, of which an event tells
-            except _Lost:
+            except Lost:
                 pass  # of which the watch tells
 
         self._submit(send)
@@ -559,9 +410,15 @@ class DockerLauncher:
         try:
             if code == 0 and not (attempt.signal in LOST_SIGNALS and not attempt.asked):
                 if attempt.copied and attempt.wanted:
-                    self._patiently(lambda: self._copy_out(attempt))
+                    self._calls.patiently(
+                        lambda: self._containers.copy_out(attempt.id, attempt.outputs, attempt.wanted)
+                    )
                 return Exit(seq, 0)
-            state = self._patiently(lambda: self._client().inspect_container(attempt.id))["State"]
+            state = self._state(attempt)
+            for pause in _KERNELS_WORD if attempt.limited and code == _KILLED and not attempt.signal else ():
+                if not state.get("OOMKilled"):
+                    self._calls.pause(pause)
+                    state = self._state(attempt)
             finished = _seconds(state.get("FinishedAt", ""))
             if state.get("OOMKilled"):
                 return Exit(seq, None, finished, "out-of-memory", "it used more memory than it may")
@@ -578,23 +435,13 @@ class DockerLauncher:
             return Exit(seq, None, None, "lost", "its container was removed")
         except APIError as error:
             return Exit(seq, None, None, "backend", f"the engine says: {spoken(error)}")
-        except _Lost as error:
+        except Lost as error:
             return Exit(seq, None, None, "lost", str(error))
 
-    def _copy_out(self, attempt: _Attempt) -> None:
-        from docker.errors import NotFound
-
-        with tempfile.TemporaryFile(dir=self._folder) as archive:
-            try:
-                pieces, _ = self._client().get_archive(attempt.id, attempt.outputs)
-            except NotFound:
-                if not self._client().containers(all=True, filters={"id": attempt.id}):
-                    raise
-                return  # the step removed the folder: its outputs were not written
-            for piece in pieces:
-                archive.write(piece)
-            archive.seek(0)
-            unpack(archive, attempt.outputs, attempt.wanted)
+    def _state(self, attempt: _Attempt) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._calls.patiently(lambda: self._calls.client().inspect_container(attempt.id))
+        state: Mapping[str, Any] = found["State"]
+        return state
 
     def _end(self, attempt: _Attempt, exit: Exit, keep: bool) -> None:
         if self._attempts.pop(attempt.seq, None) is None:
@@ -613,32 +460,13 @@ class DockerLauncher:
         self._removing += 1
 
         def remove() -> None:
-            self._discard(seq)
+            self._containers.remove(seq)
             self._post(self._removed)
 
         self._submit(remove)
 
     def _removed(self) -> None:
         self._removing -= 1
-
-    def _discard(self, seq: int) -> None:
-        """Remove an attempt's container, if there is one."""
-        from docker.errors import APIError
-
-        name = spec.container_name(self._run, seq)
-        for delay in (*_ANSWERS, None):
-            try:
-                self._patiently(lambda: self._client().remove_container(name, v=True, force=True))
-            except _Lost:
-                return
-            except APIError as error:
-                # 404: it is gone; 409: its removal is under way. Else a file of it is in use for a moment longer. What
-                # stays in spite of all goes with the run's records.
-                if error.status_code in (404, 409) or delay is None:
-                    return
-                self._closing.wait(delay)
-            else:
-                return
 
     def settled(self) -> bool:
         return not self._removing and not self._leaving
@@ -647,26 +475,17 @@ class DockerLauncher:
 
     def _open_events(self) -> Stream:
         filters = f'{{"type":["container"],"label":["{spec.RUN}={self._run}"]}}'
-        return open_stream(self._endpoint, "GET", f"/v{self._version}/events", filters=filters)
+        return open_stream(self._calls.endpoint, "GET", f"/v{self._calls.version}/events", filters=filters)
 
     def _reconnect(self) -> None:
         try:
-            stream = self._patiently(self._open_events)
-            found = self._patiently(self._containers)
-        except (_Lost, StreamRefused) as error:
+            stream = self._calls.patiently(self._open_events)
+            found = self._calls.patiently(self._containers.states)
+        except (Lost, StreamRefused) as error:
             words = str(error)
             self._post(lambda: self._give_up(words))
         else:
             self._post(lambda: self._reconnected(stream, found))
-
-    def _containers(self) -> dict[int, str]:
-        """The run's containers, by attempt: running, exited, created, and so on."""
-        listed = self._client().containers(all=True, filters={"label": f"{spec.RUN}={self._run}"})
-        return {
-            int(entry["Labels"][spec.SEQ]): str(entry["State"])
-            for entry in listed
-            if entry["Labels"].get(spec.SEQ, "").isdigit()
-        }
 
     def _give_up(self, words: str) -> None:
         self._watching = False
@@ -693,17 +512,17 @@ class DockerLauncher:
         from docker.errors import APIError
 
         try:
-            stream = self._patiently(lambda: self._record(attempt))
-            state = self._patiently(lambda: self._client().inspect_container(attempt.id))["State"]
-        except (APIError, StreamRefused, _Lost) as error:
+            stream = self._calls.patiently(lambda: self._record(attempt))
+            state = self._state(attempt)
+        except (APIError, StreamRefused, Lost) as error:
             words = f"its container is gone: {spoken(error)}"
             self._post(lambda: self._refused(attempt, "lost", words))
             return
         self._post(lambda: self._seen(attempt, stream, state))
 
     def _record(self, attempt: _Attempt) -> Stream:
-        path = f"/v{self._version}/containers/{attempt.id}/logs"
-        return open_stream(self._endpoint, "GET", path, follow="1", stdout="1", stderr="1")
+        path = f"/v{self._calls.version}/containers/{attempt.id}/logs"
+        return open_stream(self._calls.endpoint, "GET", path, follow="1", stdout="1", stderr="1")
 
     def _seen(self, attempt: _Attempt, stream: Stream, state: Mapping[str, Any]) -> None:
         if attempt.seq not in self._attempts:
@@ -726,33 +545,38 @@ class DockerLauncher:
         return step.working_dir or ""  # the image's own
 
     def adopt(
-        self, step: Step, seq: int, folder: str, streams: tuple[str, str], written: tuple[int, int]
+        self, step: Step, seq: int, meant: float, folder: str, streams: tuple[str, str], written: tuple[int, int]
     ) -> Adoption | Exit:
         from docker.errors import APIError, NotFound
 
         self._watch()
         marked = _mark(folder) == seq
-        attempt = _Attempt(
-            seq, f"{folder}/out", frozenset(name for name in step.outputs if name != step.stdout), streams, written
-        )
-        attempt.copied = not self._ours(step)
+        wanted = frozenset(name for name in step.outputs if name != step.stdout)
+        limited = memory_limit(step) is not None
+        attempt = _Attempt(seq, f"{folder}/out", wanted, streams, written, limited)
         try:
-            found = self._patiently(lambda: self._client().inspect_container(spec.container_name(self._run, seq)))
+            found = self._calls.patiently(
+                lambda: self._calls.client().inspect_container(spec.container_name(self._run, seq))
+            )
         except NotFound:
             return Exit(seq, None, None, "lost", "its container was removed") if marked else "never"
         except APIError as error:
             return Exit(seq, None, None, "lost", f"the engine says: {spoken(error)}")
-        except _Lost as error:
+        except Lost as error:
             return Exit(seq, None, None, "lost", str(error))
+        attempt.copied = self._containers.copied(str(found["Config"].get("User") or ""))
         state = found["State"]
         attempt.id = str(found["Id"])
         if state["Status"] == "created":
-            self._discard(seq)
+            self._containers.remove(seq)
             return "never"
         attempt.started = True
         attempt.away = not state["Running"]
         self._attempts[seq] = attempt
         if state["Running"]:
+            # The engine's clock may be another machine's.
+            began = min(_seconds(state.get("StartedAt", "")) or meant, time.time())
+            self._begun.append((seq, max(meant, began)))
             self._look_again(attempt)
             return "running"
         return self._late(attempt, int(state["ExitCode"]))
@@ -760,8 +584,8 @@ class DockerLauncher:
     def _late(self, attempt: _Attempt, code: int) -> Exit:
         """The end of an attempt that nobody saw, with what was not read of its output."""
         try:
-            stream = self._patiently(lambda: self._record(attempt))
-        except (StreamRefused, _Lost):
+            stream = self._calls.patiently(lambda: self._record(attempt))
+        except (StreamRefused, Lost):
             pass  # then its output is lost, and its end is not
         else:
             out, err = (there(file, start) for file, start in zip(attempt.streams, attempt.written, strict=True))
@@ -790,10 +614,10 @@ class DockerLauncher:
 
     def end_all(self, attempts: Iterable[tuple[int, str]]) -> None:
         for seq, _ in attempts:
-            self._discard(seq)
+            self._containers.remove(seq)
 
     def close(self) -> None:
-        self._closing.set()
+        self._calls.close()
         self._images.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         for attempt in self._attempts.values():

@@ -9,6 +9,7 @@ from flowcore.plugin import Reason
 
 STARTS: Final[tuple[tuple[str, Reason], ...]] = (
     (r"No such image|manifest (for .* )?(unknown|not found)|pull access denied", "image"),
+    (r"container-init binary not found|rlimit", "backend"),
     (r"executable file not found|exec format error", "command"),
     (r"[Vv]olume|[Mm]ount|bind source path", "claim"),
     (r"(no such file or directory|permission denied|is a directory|not a directory)(: unknown)?$", "command"),
@@ -20,7 +21,7 @@ INIT: Final = re.compile(
     rb"(?:\[FATAL\s+tini \(\d+\)\] exec (?P<tini>.*) failed: (?P<why>.*)"
     rb"|ERROR \(catatonit:\d+\): failed to exec pid1: (?P<catatonit>.*))\s*\Z"
 )
-"""What the small init says when the command cannot be started. It ends with 127 or 126 then."""
+"""What the small init says when the command cannot be started. It ends with 127 or 126 then; old catatonits with 1."""
 LOST_SIGNALS: Final = frozenset({"2", "3", "9", "15", "SIGINT", "SIGQUIT", "SIGKILL", "SIGTERM"})
 """Signals with which somebody ends a container through the engine."""
 CUT_SHORT: Final = frozenset({137, 143, 255})
@@ -42,12 +43,14 @@ def refusal(words: str) -> Reason:
 
 def not_started(code: int, stderr: bytes) -> str | None:
     """What the init said of a command that cannot be started; None if the code is the command's own."""
-    if code not in (126, 127):
+    if code not in (1, 126, 127):
         return None
     said = INIT.search(stderr)
     if said is None:
         return None
     parts = {name: text.decode("utf-8", "replace") for name, text in said.groupdict().items() if text is not None}
+    if code == 1 and "tini" in parts:
+        return None
     if "tini" in parts:
         return f"{parts['tini']} cannot be started in its image: {parts['why']}"
     return f"its command cannot be started in its image: {parts['catatonit']}"

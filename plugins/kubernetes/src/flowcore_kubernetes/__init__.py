@@ -11,6 +11,7 @@ Each module has one idea:
 - ``logs``, ``watching``: log lines, each once; objects as they change
 - ``companions``, ``creating``: config maps for text that is too long or too odd; a run's object and what belongs to it
 - ``outlines``: the outline as text in an object
+- ``images``: steps that name none
 """
 
 from flowcore_kubernetes.access import Access, find_access
@@ -20,7 +21,6 @@ from flowcore_kubernetes.causes import (
     cause_of_text,
     events_of,
     why_by_events,
-    why_lost,
     why_never_started,
     why_waiting,
 )
@@ -146,7 +146,6 @@ __all__ = [
     "wait_for",
     "watch",
     "why_by_events",
-    "why_lost",
     "why_never_started",
     "why_waiting",
 ]

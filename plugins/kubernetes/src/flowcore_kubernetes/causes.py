@@ -1,4 +1,4 @@
-"""Why a pod does not start, or was lost: from Kubernetes' words to a reason of flowcore and one sentence. Pure.
+"""Why a pod does not start: from Kubernetes' words to a reason of flowcore and one sentence. Pure.
 
 The words come from a pod's status, from its events, or from what an engine copied of them into a status of its own
 (``ImagePullBackOff: Back-off pulling image ...``). The tables are read from the top; the first row that fits wins.
@@ -24,14 +24,10 @@ _MOST: Final = 400
 
 @frozen
 class Cause:
-    """Why something does not start: ``reason`` as in a Leaf, and a sentence for people.
-
-    ``final``: waiting longer changes nothing, the pod is over.
-    """
+    """Why something does not start: ``reason`` as in a Leaf, and a sentence for people."""
 
     reason: Reason
     message: str
-    final: bool = False
 
 
 _WORDS: Final[tuple[tuple[str, str, Reason, str], ...]] = (
@@ -95,16 +91,6 @@ _PASSES: Final = re.compile(r"failed to sync \w+ cache")
 _TO_SPEAK: Final = 90.0
 """Seconds that Kubernetes has to say why a pod does not start."""
 _SILENT: Final = Cause("backend", "its pod did not start")
-
-_LOST: Final[tuple[tuple[str, str], ...]] = (
-    (r"Evicted", "the machine ran short of resources and evicted it"),
-    (r"NodeLost|NodeNotReady|NodeUnreachable", "its machine vanished"),
-    (r"Preempt\w+", "something more important took its place"),
-    (r"Terminated|Shutdown|NodeShutdown", "its machine was shut down"),
-    (r"DeletionByTaintManager|DeletionByPodGC|DeletionByDeviceTaintManager", "its machine vanished or turns it away"),
-    (r"EvictionByEvictionAPI|TerminationByKubelet", "it was evicted from its machine"),
-)
-"""What a pod's ``status.reason``, or the reason of its condition ``DisruptionTarget``, says of a pod that was lost."""
 
 
 def cause_of(word: str, message: str) -> Cause | None:
@@ -191,26 +177,6 @@ def _pulls(events: Iterable[Mapping[str, Any]]) -> bool:
         if event["reason"] in ("Pulling", "Pulled", "Failed", "Created", "Started")
     ]
     return bool(told) and told[-1] == "Pulling"
-
-
-def why_lost(pod: Mapping[str, Any]) -> Cause | None:
-    """Why a pod's end is none of its own doing; None if it is."""
-    status = pod.get("status", {})
-    words = [(str(status.get("reason") or ""), str(status.get("message") or ""))]
-    words += [
-        (str(condition.get("reason") or ""), str(condition.get("message") or ""))
-        for condition in status.get("conditions") or ()
-        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True"
-    ]
-    for word, message in words:
-        for pattern, beginning in _LOST:
-            if re.fullmatch(pattern, word):
-                return Cause("lost", _sentence(beginning, message), final=True)
-        if status.get("phase") == "Failed" and word:
-            cause = cause_of(word, message)
-            if cause is not None and cause.reason == "capacity":
-                return Cause("capacity", cause.message, final=True)
-    return None
 
 
 def events_of(client: Client, object: Mapping[str, Any]) -> tuple[Object, ...]:

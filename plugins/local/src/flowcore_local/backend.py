@@ -74,12 +74,9 @@ class EngineBackend:
         """What a render has to say (see ``Rendered.notes``)."""
         return []
 
-    def launcher_options(self, run: str) -> dict[str, Json]:
-        """What the launcher's class is called with for a run."""
+    def launcher_options(self, run: str, workflow: Workflow) -> dict[str, Json]:
+        """What the launcher's class is called with for a run; raises what keeps it from being submitted now."""
         return {}
-
-    def admit(self, workflow: Workflow) -> None:
-        """Raise what keeps a new run from being submitted now."""
 
     def dispose(self, run: str) -> None:
         """Remove what a run has elsewhere than in its folder."""
@@ -139,7 +136,7 @@ class EngineBackend:
 
         document = rendered.objects[0]
         workflow = from_json(dict(document))
-        self.admit(workflow)
+        settings = self._settings(folder, workflow)
         sources = private.capture(workflow, self.options, os.environ, self.base_env)
         new = RunFolder(Path(tempfile.mkdtemp(prefix=".new-", dir=home.runs)))
         try:
@@ -154,7 +151,7 @@ class EngineBackend:
                 backend=self.name,
                 document=json.dumps(document),
                 outline=str(document.get("x-outline", "")),
-                settings=self._settings(folder),
+                settings=settings,
                 ttl=workflow.ttl,
                 now=time.time(),
             )
@@ -168,10 +165,10 @@ class EngineBackend:
         finally:
             shutil.rmtree(new.path, ignore_errors=True)
 
-    def _settings(self, folder: RunFolder) -> Mapping[str, Json]:
+    def _settings(self, folder: RunFolder, workflow: Workflow) -> Mapping[str, Json]:
         return {
             "launcher": self.launcher,
-            "launcher_options": self.launcher_options(folder.id),
+            "launcher_options": self.launcher_options(folder.id, workflow),
             "slots": self.options.slots,
             "grace": self.options.grace,
             "python": self.python,
@@ -283,10 +280,11 @@ class EngineBackend:
             if run.phase is Phase.SUCCEEDED:
                 raise RefusedError(f"run {folder.id} succeeded, so there is nothing to resume")
             workflow = from_json(json.loads(store.document()))
+            settings = self._settings(folder, workflow)
             private.write(folder.private, private.capture(workflow, self.options, os.environ, self.base_env))
             with store.writing():
                 if store.run().done:
-                    store.change_settings(self._settings(folder))
+                    store.change_settings(settings)
                     saved = store.saved()
                     store.reset(
                         origin

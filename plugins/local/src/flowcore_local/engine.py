@@ -154,7 +154,7 @@ class Engine:
             folder = self._bays.path(attempt.bay)
             base = self._folder.attempt(attempt.log)
             streams = (f"{base}.out", f"{base}.err")
-            state = self._launcher.adopt(unit.step, attempt.seq, folder, streams, unit.wrote)
+            state = self._launcher.adopt(unit.step, attempt.seq, attempt.began, folder, streams, unit.wrote)
             if state == "never":
                 self._store.forget(attempt.seq)
                 self._scheduler.again(unit, now)
@@ -166,7 +166,6 @@ class Engine:
             if isinstance(state, Exit):
                 self._exits.append(state)
                 continue
-            self._scheduler.time(unit, attempt.began)
             if attempt.stop is not None:
                 # Whether the earlier supervisor got to sending TERM is not known.
                 self._stop(unit)
@@ -228,6 +227,9 @@ class Engine:
                 self._launcher.start(launch)
             except CannotStart as problem:
                 self._refused.append((launch.seq, problem))
+        for seq, began in self._launcher.begun():
+            if seq in self._flying:
+                scheduler.time(self._flying[seq], began)
         self._send(now)
         self._tidy()
         return done

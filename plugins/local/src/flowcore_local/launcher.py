@@ -1,4 +1,4 @@
-"""What the engine asks of the thing that runs attempts. ``process.py`` is one; containers would be another.
+"""What the engine asks of the thing that runs attempts. ``process.py`` is one; other packages bring theirs.
 
 A launcher shows the run's folder to the attempts at its own path, so a path means the same inside and outside.
 """
@@ -113,6 +113,9 @@ class Launcher(Protocol):
             CannotStart: if it did not start.
         """
 
+    def begun(self) -> list[tuple[int, float]]:
+        """The attempts whose process began since the last call, and when (seconds since the epoch; S13)."""
+
     def stop(self, seq: int, kill: bool) -> None:
         """Ask a running attempt to end (TERM), or end it (KILL). Nothing happens if it has ended."""
 
@@ -124,11 +127,12 @@ class Launcher(Protocol):
         """
 
     def adopt(
-        self, step: Step, seq: int, folder: str, streams: tuple[str, str], written: tuple[int, int]
+        self, step: Step, seq: int, meant: float, folder: str, streams: tuple[str, str], written: tuple[int, int]
     ) -> Adoption | Exit:
         """Take over an attempt of an earlier supervisor: it runs, it never began, or it ended.
 
-        ``streams`` are its log files, in which it has everything after the places in ``written`` for itself.
+        ``meant`` is when it was meant to start. ``streams`` are its log files, in which it has everything after the
+        places in ``written`` for itself.
         """
 
     def release(self, seq: int) -> None:

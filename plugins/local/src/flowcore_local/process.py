@@ -51,6 +51,7 @@ class ProcessLauncher:
         self._adopted: dict[int, str] = {}
         self._folders: dict[int, str] = {}
         self._limits: dict[int, int] = {}
+        self._begun: list[tuple[int, float]] = []
         self._sampled = 0.0
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -96,8 +97,13 @@ class ProcessLauncher:
         self._pids[launch.seq] = pid
         self._seqs[pid] = launch.seq
         self._folders[launch.seq] = launch.folder
+        self._begun.append((launch.seq, time.time()))
         if launch.memory is not None:
             self._limits[launch.seq] = launch.memory
+
+    def begun(self) -> list[tuple[int, float]]:
+        begun, self._begun = self._begun, []
+        return begun
 
     def stop(self, seq: int, kill: bool) -> None:
         pid = self._pids.get(seq)
@@ -120,10 +126,11 @@ class ProcessLauncher:
         return True
 
     def adopt(
-        self, step: Step, seq: int, folder: str, streams: tuple[str, str], written: tuple[int, int]
+        self, step: Step, seq: int, meant: float, folder: str, streams: tuple[str, str], written: tuple[int, int]
     ) -> Adoption | Exit:
         if _held(folder):
             self._adopted[seq] = folder
+            self._begun.append((seq, meant))
             memory = memory_limit(step)
             if memory is not None:
                 self._limits[seq] = memory

@@ -532,7 +532,6 @@ class Scheduler:
         self._fly(unit)
         self.changed[unit.origin] = unit
         taken.append(unit)
-        self.time(unit, now)
 
     def _fly(self, unit: Unit) -> None:
         self._count += 1
@@ -542,7 +541,7 @@ class Scheduler:
             self.running += 1
 
     def time(self, unit: Unit, began: float) -> None:
-        """Set the timeout of the attempt that runs, which began then."""
+        """The process of a unit's attempt began: from now on its timeout counts (S13)."""
         limit = self._timeout(unit)
         if limit is not None:
             self._timer(began + limit, "timeout", unit)
