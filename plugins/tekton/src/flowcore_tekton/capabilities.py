@@ -26,6 +26,7 @@ HOW: Final[dict[str, str]] = {
     "artifacts": "a workspace of the run on a volume claim",
     "volumes": "volumes of the task; those of a size are folders of the run's workspace",
     "secrets": "`env`, `envFrom` and volumes",
+    "parallelism": "`runAfter`: with N slots there are N lanes of tasks, and in each one runs after another",
     "on_exit": "one finally task a step",
     "script": "a file out of a config map of the run",
     "python": "a file out of a config map of the run",
@@ -37,7 +38,6 @@ WHY_NOT: Final[dict[str, str]] = {
     "repeat": "a pipeline has no loops; the iterations become tasks of their own, one behind the other",
     "foreach.nested": "a matrix is of one task, so an inner workflow cannot run once an item of a list that only the"
     " run knows; a list that is known before becomes steps",
-    "parallelism": "a PipelineRun has no limit of how many tasks run at once",
     "cache": "Tekton keeps no results of earlier runs",
     "manifest": "there is no task that creates an object; run kubectl in a step with a service account that may",
 }

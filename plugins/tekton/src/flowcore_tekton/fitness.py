@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from flowcore.plugin import MISSING, Container, Nested, Problem, Step, Workflow
+from flowcore.plugin import MISSING, Nested, Problem, Step, Workflow
 from flowcore_tekton.quoting import is_reference
 
 Where = tuple["str | int", ...]
@@ -24,6 +24,8 @@ def problems(workflow: Workflow, backend: str) -> list[Problem]:
             found.append(Problem(("backends", backend, key), message))
     for path, step in _walk(workflow):
         found += _step(path, step, backend)
+        if path[0] == "steps":
+            found += _slots(path, step, workflow.parallelism is not None, backend)
     return found
 
 
@@ -50,8 +52,19 @@ def _step(path: Where, step: Step, backend: str) -> Iterator[Problem]:
     if path[0] == "on_exit" and step.retry is not None and step.retry.only:
         message = f"backend {backend} cannot end a step of on_exit before its last attempt (retry.only); leave only out"
         yield Problem((*path, "retry", "only"), message)
-    if isinstance(step.action, Container) and step.action.command is None and step.foreach is not MISSING:
-        return
+
+
+def _slots(path: Where, step: Step, bounded: bool, backend: str) -> Iterator[Problem]:
+    """What lanes cannot do: they are laid before the run."""
+    known = step.foreach is MISSING or isinstance(step.foreach, list)
+    if (bounded or step.parallelism is not None) and not known:
+        message = f"backend {backend} bounds how many run at once (parallelism) only for a list that is known before"
+        yield Problem((*path, "foreach"), message)
+    if bounded and step.retry is not None and step.retry.backoff is not None:
+        message = (
+            f"backend {backend} cannot give a slot (parallelism) to others while a step waits for its next attempt"
+        )
+        yield Problem((*path, "retry", "backoff"), message)
 
 
 def _references(path: Where, texts: Mapping[str, str]) -> Iterator[Problem]:

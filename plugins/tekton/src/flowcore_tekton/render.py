@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Final
 
 from flowcore.plugin import RefusedError, Rendered, Volume, Workflow, parse_quantity, write_yaml
 from flowcore_kubernetes import config_maps, packed_outline
+from flowcore_kubernetes.images import notes_on_images
 from flowcore_tekton import groups
 from flowcore_tekton.gates import Gates
-from flowcore_tekton.limits import OBJECT_BYTES, TASKS
+from flowcore_tekton.lanes import chained, lanes
+from flowcore_tekton.limits import MATRIX, OBJECT_BYTES, TASKS
 from flowcore_tekton.options import Options
 from flowcore_tekton.places import (
     FILES_MAP,
@@ -27,7 +30,7 @@ from flowcore_tekton.places import (
     WORKFLOW,
     WORKSPACE,
 )
-from flowcore_tekton.scopes import Scope, TaskNames, Unit, all_units, is_native, runs, scope_of
+from flowcore_tekton.scopes import Scope, TaskNames, all_units, is_native, runs, scope_of
 from flowcore_tekton.tasks import STATES, Draft, Files, Object, TaskMaker, volume_name
 
 SHORT_OUTLINE: Final = 1024
@@ -41,9 +44,9 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
         RefusedError: if it does not fit into one PipelineRun, with the numbers.
     """
     names = TaskNames()
-    scope = scope_of(workflow.steps, names)
+    scope = scope_of(workflow.steps, names, slots=workflow.parallelism)
     last = scope_of(workflow.on_exit, names, on_exit=True)
-    native = is_native(workflow, scope)
+    native = is_native(workflow, scope) and not chained(scope)
     gates = Gates(native)
     maker = TaskMaker(options, Files(), gates, options.long_outputs == "volume")
     sized = [name for name, volume in workflow.volumes.items() if volume.kind == "size"]
@@ -58,6 +61,8 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
         if unit.step.retry is not None and unit.kind != "nested":
             maker.verdicts[unit.key] = names.beside(unit.key, "verdict")
     ordinary = _tasks(scope, maker)
+    if workflow.parallelism is not None or chained(scope):
+        _wait_for_slots(ordinary, lanes(scope, workflow.parallelism or UNBOUNDED))
     counted = list(maker.counted)
     finally_ = _tasks(last, maker)
     if counted and not native:
@@ -72,8 +77,7 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
             f"the workflow {workflow.name} is {len(ordinary) + len(finally_)} tasks as one PipelineRun, and"
             f" {TASKS} are the most; split it"
         )
-    plain = [unit.origin for unit in (*all_units(scope), *all_units(last)) if _lacks_image(unit)]
-    return _rendered(workflow, options, backend, maker, ordinary, finally_, _notes(plain, options))
+    return _rendered(workflow, options, backend, maker, ordinary, finally_)
 
 
 def _tasks(scope: Scope, maker: TaskMaker) -> list[Object]:
@@ -96,6 +100,18 @@ def _tasks(scope: Scope, maker: TaskMaker) -> list[Object]:
         if group is not None:
             found += groups.tasks(group, maker)
     return found
+
+
+UNBOUNDED: Final = TASKS * MATRIX
+"""Slots of a run without a limit, where only a foreach has one."""
+
+
+def _wait_for_slots(tasks: list[Object], slots: Mapping[str, list[str]]) -> None:
+    """Let tasks wait for those before them in their lanes."""
+    for task in tasks:
+        after = [other for other in slots.get(task["name"], ()) if other not in task.get("runAfter", ())]
+        if after:
+            task["runAfter"] = [*task.get("runAfter", ()), *after]
 
 
 def _guard(options: Options) -> Object:
@@ -124,7 +140,6 @@ def _rendered(
     maker: TaskMaker,
     ordinary: list[Object],
     finally_: list[Object],
-    notes: list[str],
 ) -> Rendered:
     outline = packed_outline(workflow.outline, SHORT_OUTLINE)
     if len(outline) > SHORT_OUTLINE:
@@ -179,7 +194,7 @@ def _rendered(
         objects=tuple(objects),
         digest=hashlib.sha256(b"\n".join(texts)).hexdigest(),
         names={},
-        notes=tuple(notes),
+        notes=tuple(notes_on_images(workflow, options.image)),
     )
 
 
@@ -238,15 +253,3 @@ def _source(volume: Volume) -> Object:
         "empty": {"emptyDir": {}},
     }
     return sources[volume.kind]
-
-
-def _lacks_image(unit: Unit) -> bool:
-    return unit.step.image is None and unit.kind != "nested"
-
-
-def _notes(plain: list[str], options: Options) -> list[str]:
-    """What a render has to say; ``plain`` are the steps that name no image."""
-    if not plain:
-        return []
-    named = ", ".join(plain[:3]) + (f" and {len(plain) - 3} more" if len(plain) > 3 else "")
-    return [f"{named}: no image is given, so {options.image} is used (option image)"]

@@ -62,11 +62,13 @@ class Unit:
     Attributes:
         key: its place among all steps: ``publish/upload``.
         task: the name of its own task.
-        chunks: the names of more such tasks, of a foreach with more items than one matrix takes.
+        chunks: the names of more such tasks, of a foreach with more items than one matrix takes, or may run at once.
+        width: how many items one of these tasks has.
         never: why it is decided before the run that it never runs: ``when``, ``empty`` or ``needs``.
         refs: what it reads when it starts.
         asked: what other steps of its scope ask of it.
-        read: its outputs that others read.
+        lends: whether anybody reads its outputs.
+        read: the outputs that tasks of others are given.
         kept: those that must be in the run's volume, since a reader may run without there being a result.
         gathered: whether a task tells its status to others, of a foreach or a nested step.
         watched: whether its end must be in the run's volume, for such a task.
@@ -82,8 +84,10 @@ class Unit:
     refs: tuple[Ref, ...]
     inner: Scope | None = None
     chunks: tuple[str, ...] = ()
+    width: int = MATRIX
     never: str | None = None
     asked: set[Need] = field(factory=set)
+    lends: bool = False
     read: dict[str, None] = field(factory=dict)
     kept: set[str] = field(factory=set)
     decides: str = ""
@@ -103,7 +107,8 @@ class Unit:
     @property
     def origin(self) -> str:
         """The document's name."""
-        return self.step.origin
+        owner = self.scope.owner
+        return self.step.origin if owner is None else f"{owner.origin}/{self.step.origin}"
 
     @property
     def may_skip(self) -> bool:
@@ -144,9 +149,14 @@ class TaskNames:
 
 
 def scope_of(
-    steps: Mapping[str, Step], names: TaskNames, prefix: str = "", owner: Unit | None = None, on_exit: bool = False
+    steps: Mapping[str, Step],
+    names: TaskNames,
+    prefix: str = "",
+    owner: Unit | None = None,
+    on_exit: bool = False,
+    slots: int | None = None,
 ) -> Scope:
-    """The units of one workflow's steps."""
+    """The units of one workflow's steps; ``slots``: how many may run at once."""
     scope = Scope(owner=owner, on_exit=on_exit)
     if owner is not None:
         assert isinstance(owner.step.action, Nested)
@@ -166,14 +176,22 @@ def scope_of(
             refs=tuple(reads(step)),
         )
         if isinstance(step.foreach, list):
-            count = (len(step.foreach) - 1) // MATRIX
+            items = len(step.foreach)
+            unit.width = max(1, min(MATRIX, step.parallelism or MATRIX, slots or MATRIX))
+            count = max(0, items - 1) // unit.width
             unit.chunks = tuple(names.beside(key, str(index + 2)) for index in range(count))
         if isinstance(step.action, Nested):
-            unit.inner = scope_of(step.action.workflow.steps, names, f"{key}/", unit)
+            unit.inner = scope_of(step.action.workflow.steps, names, f"{key}/", unit, slots=slots)
         scope.units[name] = unit
     for unit in scope.units.values():
         for other, need in unit.needs.items():
             scope.units[other].asked.add(need)
+        for ref in unit.refs:
+            if ref.kind == "output":
+                scope.units[ref.step].lends = True
+    for ref in references(dict(scope.outputs)):
+        if ref.kind == "output":
+            scope.units[ref.step].lends = True
     _find_never(scope)
     return scope
 

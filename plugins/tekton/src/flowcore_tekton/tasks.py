@@ -31,7 +31,7 @@ from flowcore.plugin import (
 )
 from flowcore_tekton.conditions import native_when
 from flowcore_tekton.gates import NEVER, Condition, Gate, Gates
-from flowcore_tekton.limits import ANNOTATION_BYTES, MATRIX, OUTPUT_BYTES, RESULT_BYTES
+from flowcore_tekton.limits import ANNOTATION_BYTES, OUTPUT_BYTES, RESULT_BYTES
 from flowcore_tekton.options import Options
 from flowcore_tekton.places import (
     ARTIFACT_NAMES,
@@ -177,7 +177,7 @@ class TaskMaker:
         if not unit.decides:
             return self.gates.of(unit)
         gate = Gate()
-        if self.native and unit.read:
+        if self.native and unit.lends:
             gate.after[unit.decides] = None
         else:
             gate.conditions[Condition(unit.decides)] = None
@@ -304,7 +304,7 @@ class TaskMaker:
             chunk["name"] = name
             matrix = chunk["matrix"]
             rows = matrix["include"] if "include" in matrix else matrix["params"][0]["value"]
-            rows[:] = rows[number * MATRIX : (number + 1) * MATRIX]
+            rows[:] = rows[number * unit.width : (number + 1) * unit.width]
             found.append(chunk)
         return found
 
@@ -324,7 +324,7 @@ class TaskMaker:
 
     def _dashes(self, unit: Unit) -> bool:
         """Whether there may be a pod that stands for an empty list."""
-        return unit.kind == "each" and unit.dynamic and self.native and bool(unit.read)
+        return unit.kind == "each" and unit.dynamic and self.native and unit.lends
 
     def _in_volume(self, unit: Unit, values: Mapping[str, Any]) -> dict[str, str]:
         """The outputs that are, or may be, kept in the run's volume, with their places."""

@@ -186,7 +186,8 @@ class _Reader:
             ends = self._ends(spot, task, spot.origin)
             if not is_over(task):
                 continue
-            if ends[-1].phase is P.ERROR:
+            # One that says how the step ended could run; that step's own tasks are told by themselves.
+            if ends[-1].phase is P.ERROR and STATUS not in results_of(task["status"]):
                 self.fault = f"the task {spot.name}, which flowcore added, could not run: {ends[-1].message}"
             nested = any(other.origin.startswith(f"{spot.origin}/") for other in self.spots.values())
             if spot.kind == "join" and nested and ends[-1].phase is P.SUCCEEDED:
