@@ -284,7 +284,7 @@ class TaskMaker:
             task["retries"] = retry.limit
         volume = draft.reader.volume or bool(artifacts or self._in_volume(unit, values)) or unit.watched
         task["taskSpec"] = self._task_spec(draft, steps, results, volume)
-        if volume:
+        if "workspaces" in task["taskSpec"]:
             task["workspaces"] = [{"name": WORKSPACE, "workspace": WORKSPACE}]
         self._placement(unit)
         if not unit.scope.on_exit and not continued(unit):
