@@ -21,6 +21,7 @@ class TestScenarios(BackendSuite):
     deadline: ClassVar[float] = 240.0
     interval: ClassVar[float] = 0.7
     clock: ClassVar[float] = 2.0
+    refused: ClassVar[Mapping[str, str]] = {"retry-waiting-holds-no-slot": "parallelism"}
 
     def make_secrets(self, folder: object, secrets: Texts, config_maps: Texts) -> dict[str, Json]:
         objects = [
