@@ -22,7 +22,7 @@ RUNNING: Final = (
     *READING,
     Permission.on(PIPELINE_RUNS, "create", "patch", "delete"),
     Permission.on(PIPELINE_RUNS, "patch", subresource="status"),
-    Permission.on(TASK_RUNS, "delete"),
+    Permission.on(TASK_RUNS, "get", "delete"),
     Permission.on(TASK_RUNS, "patch", subresource="status"),
     Permission.on(PODS, "delete"),
     Permission.on(PODS, "patch", subresource="status"),
