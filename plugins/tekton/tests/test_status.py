@@ -203,6 +203,14 @@ def test_a_step_that_waits_says_why() -> None:
     assert leaves([task("x")], ran("x", {})) == {"x": Leaf("x", Phase.PENDING)}
 
 
+def test_a_step_that_a_quota_keeps_from_a_pod_waits_since_its_task_run_was_made() -> None:
+    name, run = ran("x", status("ExceededResourceQuota", "exceeded quota: none", ok=None, startTime=None, podName=""))
+    run["metadata"]["creationTimestamp"] = at(1)
+    found = view([task("x")], (name, run))
+    assert [(leaf.phase, leaf.reason) for leaf in found.leaves] == [(Phase.PENDING, "capacity")]
+    assert [(each.waits, each.since) for each in found.attempts] == [(True, 1767225601.0)]
+
+
 def test_containers_run_together_but_a_process_only_begins_when_those_before_it_have_ended() -> None:
     begin = {"name": "flow-begin", "running": {"startedAt": at(2)}}
     main = {"name": "main", "running": {"startedAt": at(2)}}

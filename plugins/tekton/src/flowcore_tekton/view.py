@@ -214,7 +214,7 @@ class _Reader:
                     begun=has_begun(each),
                     ended=over,
                     never_ran=end is not None and not end.ran,
-                    since=seconds(each.get("startTime")),
+                    since=seconds(each.get("startTime") or task["metadata"].get("creationTimestamp")),
                     message=str(condition({"status": each}).get("message", "")),
                     helper=bool(spot.kind),
                     artifacts=spot.artifacts,
