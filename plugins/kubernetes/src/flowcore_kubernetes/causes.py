@@ -88,7 +88,7 @@ _WORDS: Final[tuple[tuple[str, str, Reason, str], ...]] = (
 _PASSES: Final = re.compile(r"failed to sync \w+ cache")
 """What a kubelet says that has not looked yet; it tries again."""
 
-_TO_SPEAK: Final = 90.0
+_TO_SPEAK: Final = 180.0
 """Seconds that Kubernetes has to say why a pod does not start."""
 _SILENT: Final = Cause("backend", "its pod did not start")
 
