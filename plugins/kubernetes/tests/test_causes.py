@@ -134,10 +134,10 @@ def test_events_of_the_newer_kind_are_read() -> None:
     ("events", "overdue", "expected"),
     [
         ([], 10, None),
-        ([], 100, "backend"),
+        ([], 200, "backend"),
         ([event("Pulling", "", 1, "Normal")], 10, None),
-        ([event("Pulling", "", 1, "Normal")], 100, "image"),
-        ([event("Pulling", "", 1, "Normal"), event("Pulled", "", 2, "Normal")], 100, "backend"),
+        ([event("Pulling", "", 1, "Normal")], 200, "image"),
+        ([event("Pulling", "", 1, "Normal"), event("Pulled", "", 2, "Normal")], 200, "backend"),
         ([event("FailedMount", 'secret "s" not found', 1)], 0, "secret"),
     ],
 )

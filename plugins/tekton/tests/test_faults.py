@@ -60,7 +60,7 @@ def backend_through(proxy: FaultProxy, folder: Path) -> Backend:
 def test_a_scenario_ends_the_same_where_a_fifth_of_all_requests_break(name, tmp_path):
     scenario = next(each for each in SCENARIOS if each.name == name)
     with FaultProxy(ACCESS, Storm(ANYTHING, 0.2, seed=len(name))) as proxy:
-        Driver(backend_through(proxy, tmp_path), 240, 0.7, 2.0).run(scenario)
+        Driver(backend_through(proxy, tmp_path), 420, 0.7, 2.0).run(scenario)
         met = Counter(seen.fault for seen in proxy.seen if seen.fault)
     assert sum(met.values()) > 3, met
 

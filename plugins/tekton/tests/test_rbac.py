@@ -69,7 +69,7 @@ def play(space: Space, name: str) -> None:
     space.account(f"user-{name}", yaml.safe_load(admin.permissions(rendered)))
     backend = backend_of(space, f"user-{name}")
     until(lambda: not fails(backend.probe))
-    Driver(backend, 240, 0.7, 2.0).run(scenario)
+    Driver(backend, 420, 0.7, 2.0).run(scenario)
 
 
 @pytest.fixture(scope="module")
