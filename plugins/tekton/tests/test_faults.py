@@ -72,10 +72,10 @@ HELLO = 'flowcore: 1\nname: hello\nsteps: {x: {image: "busybox:1", command: [ech
 def test_a_submit_whose_answer_is_lost_makes_one_run(kind, tmp_path):
     with FaultProxy(ACCESS, Plan([Fault(kind, "POST", "/pipelineruns", seconds=3)])) as proxy:
         backend = backend_through(proxy, tmp_path)
-        handle = backend.submit(backend.render(load(HELLO)), "one")
+        handle = backend.submit(backend.render(load(HELLO)), kind)
         posts = [seen for seen in proxy.seen if seen.method == "POST"]
         assert len(posts) == 2
-        assert backend.submit(backend.render(load(HELLO)), "one") == handle
+        assert backend.submit(backend.render(load(HELLO)), kind) == handle
         update = backend.wait(handle, 0.5)
         backend.delete(handle)
     assert update.phase is Phase.SUCCEEDED
