@@ -272,6 +272,14 @@ def test_what_a_deciding_task_says_goes_for_the_whole() -> None:
     assert [(leaf.origin, leaf.phase, leaf.helper) for leaf in entered.leaves] == [("in", Phase.SUCCEEDED, True)]
 
 
+def test_a_nested_step_goes_on_until_what_it_gives_is_gathered() -> None:
+    tasks = [task("in-a", "in/a"), task("in-join", "in", kind="join", runAfter=["in-a"])]
+    assert leaves(tasks, ran("in-a", SUCCEEDED))["in"].phase is Phase.PENDING
+    state = status("Succeeded", ok=True, results={"flow-status": "succeeded", "o": '"v"'})
+    leaf = leaves(tasks, ran("in-a", SUCCEEDED), ran("in-join", state))["in"]
+    assert (leaf.phase, dict(leaf.outputs)) == (Phase.SUCCEEDED, {"o": "v"})
+
+
 # Tasks without a TaskRun
 
 NATIVE = [task("a"), task("b", runAfter=["a"]), task("c", runAfter=["b"]), task("d"), task("e", runAfter=["d"])]

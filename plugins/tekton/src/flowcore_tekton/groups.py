@@ -14,7 +14,7 @@ from flowcore_tekton.gates import Gate, Gates
 from flowcore_tekton.limits import MATRIX, RESULT_BYTES
 from flowcore_tekton.places import ITEMS, KIND, MAIN, RUN, SAID, STATUS, STEP, WORKSPACE
 from flowcore_tekton.reading import Reader, item_place, result_name, value_place
-from flowcore_tekton.scopes import Scope, Unit, all_units, runs
+from flowcore_tekton.scopes import Scope, Unit, all_units, gives_params, runs
 from flowcore_tekton.tasks import (
     Object,
     TaskMaker,
@@ -39,7 +39,7 @@ def mark(scope: Scope, gates: Gates, names: Any) -> None:
         elif not gates.native and (step.when is not None or any(ref.kind == "output" for ref in unit.refs)):
             unit.decides = names.beside(unit.key, "enter")
         softly = unit.kind == "each" and step.retry is not None and step.retry.limit > 0
-        if not gates.native and (unit.asked or unit.watched or softly):
+        if not gates.native and (unit.asked or unit.watched or softly or gives_params(unit)):
             unit.joins = names.beside(unit.key, "join")
             if unit.inner is not None:
                 for inner in unit.inner.units.values():

@@ -281,7 +281,7 @@ def is_native(workflow: Workflow, scope: Scope) -> bool:
             return False
         if step.retry is not None and step.retry.limit and set(step.retry.only) not in (set(), ALL_CAUSES):
             return False
-        if unit.kind == "nested" and step.when is not None:
+        if unit.kind == "nested" and (step.when is not None or gives_params(unit)):
             return False
         if unit.kind == "each" and step.when is not None and unit.dynamic:
             return False
@@ -293,6 +293,12 @@ def is_native(workflow: Workflow, scope: Scope) -> bool:
                 if ref.kind == "output" and _may_be_missing(unit.inner.units[ref.step]):
                     return False
     return True
+
+
+def gives_params(unit: Unit) -> bool:
+    """Whether outputs of a nested step are made of params that only the run knows: then no reader of the run's steps
+    can tell them, and a task has to."""
+    return unit.inner is not None and any(ref.kind == "param" for ref in references(dict(unit.inner.outputs)))
 
 
 ALL_CAUSES: Final = {"failed", "error", "timeout"}

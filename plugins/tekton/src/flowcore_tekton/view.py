@@ -182,6 +182,10 @@ class _Reader:
 
     def _watch(self, spot: Spot) -> Iterator[Leaf]:
         """A task of flowcore's own that only fails if it cannot run; one that gathers has what a nested step gives."""
+        nested = any(other.origin.startswith(f"{spot.origin}/") for other in self.spots.values())
+        gathers = spot.kind == "join" and nested
+        if gathers and not self.seen.over and self.skips.get(spot.name) is None and not self._ended(spot):
+            yield Leaf(spot.origin, P.PENDING)
         for task in self.tasks[spot.name]:
             ends = self._ends(spot, task, spot.origin)
             if not is_over(task):
@@ -189,9 +193,11 @@ class _Reader:
             # One that says how the step ended could run; that step's own tasks are told by themselves.
             if ends[-1].phase is P.ERROR and STATUS not in results_of(task["status"]):
                 self.fault = f"the task {spot.name}, which flowcore added, could not run: {ends[-1].message}"
-            nested = any(other.origin.startswith(f"{spot.origin}/") for other in self.spots.values())
-            if spot.kind == "join" and nested and ends[-1].phase is P.SUCCEEDED:
+            if gathers and ends[-1].phase is P.SUCCEEDED:
                 yield Leaf(spot.origin, P.SUCCEEDED, outputs=self._outputs(spot, task, spot.origin))
+
+    def _ended(self, spot: Spot) -> bool:
+        return bool(self.tasks[spot.name]) and all(is_over(task) for task in self.tasks[spot.name])
 
     def _ends(self, spot: Spot, task: Mapping[str, Any], step: str) -> list[End]:
         """How the attempts ended that have; all of them are noted."""
