@@ -375,6 +375,9 @@ def _nested(name: str, entry: Entry, inner: Inner, leaves: _Leaves) -> Group:
         return Group(name, unstarted, continued=entry.continued)
     steps = _decided(steps, inner.steps, leaves.snapshot)
     state = _group_state(steps, None)
+    if state.phase is Phase.SUCCEEDED and own and not own[0].phase.ended:
+        # Its steps have ended, and the backend has yet to gather what they give.
+        state = evolve(state, phase=Phase.RUNNING, finished=None)
     if state.phase is Phase.SUCCEEDED:
         # A backend that runs nested workflows itself also knows the params that came from other steps.
         outputs = own[0].outputs if own else {}

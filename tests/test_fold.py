@@ -185,6 +185,14 @@ def test_nested_outputs_come_from_inner_ones():
     assert run.outputs == {"score": "<9>"}
 
 
+def test_a_nested_step_goes_on_while_its_backend_gathers_its_outputs():
+    inside = (leaf("p/up", SUCCEEDED, outputs={"o": 9}), leaf("p/down", SUCCEEDED))
+    for own in (PENDING, RUNNING):
+        run = folded(NEST, leaf("p", own), *inside)
+        assert (states(run)["p"], state(run, "p").outputs, state(run, "p").finished) == ((RUNNING, None), {}, None)
+    assert states(folded(NEST, leaf("p", SUCCEEDED), *inside))["p"] == (SUCCEEDED, None)
+
+
 def test_a_missing_inner_output_is_its_default():
     run = folded(NEST, leaf("p/up", SKIPPED, "when"), leaf("p/down", SUCCEEDED), leaf("r", SUCCEEDED), done=True)
     assert state(run, "p").outputs == {"score": 3}

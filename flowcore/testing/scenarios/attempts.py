@@ -292,6 +292,6 @@ steps:
 steps:
   dies: {command: [sh, -c, 'kill -KILL $$']}
 """,
-        run_failed({"dies": State(Phase.FAILED, ANY, exit_code=137)}),
+        run_failed({"dies": State(Phase.FAILED, ANY, exit_code=137) | State(Phase.FAILED, ANY, exit_code=255)}),
     ),
 )

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from attrs import evolve, frozen
-from cluster.kubernetes.access import KUBECONFIG, kubectl
+from accounts import BINDINGS, ROLES, Space, fails, new_space, until
+from cluster.kubernetes.access import KUBECONFIG
 
 from flowcore.backend import Backend
-from flowcore.errors import FlowError
 from flowcore.testing.driver import Driver, load
 from flowcore.testing.scenarios import SCENARIOS
 from flowcore_argo.allowed import READING
 from flowcore_argo.places import WORKFLOWS
 from flowcore_kubernetes import (
-    NAMESPACES,
-    SERVICE_ACCOUNTS,
     Client,
     ForbiddenError,
     KubernetesOptions,
-    Object,
     Permission,
-    Resource,
     find_access,
     missing_permissions,
     role,
     role_binding,
-    wait_for,
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("argo-rbac")]
 
-ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
-BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 PLAYED = {
     each.name: each
     for each in SCENARIOS
@@ -64,47 +51,15 @@ PLAYED = {
 }
 
 
-@frozen
-class Space:
-    """A namespace of the tests' own."""
-
-    admin: Client
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        return self.admin.namespace
-
-    def account(self, name: str, granted: Object) -> None:
-        """A service account that is bound to one Role."""
-        self.admin.create(SERVICE_ACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
-        granted = {**granted, "metadata": {"name": name, "namespace": self.name}}
-        self.admin.create(ROLES, granted)
-        self.admin.create(BINDINGS, role_binding(name, granted, name, self.name))
-
-    def kubeconfig(self, account: str) -> str:
-        """A kubeconfig with which one is that service account."""
-        token = kubectl("create", "token", account, "-n", self.name, capture_output=True, text=True).stdout.strip()
-        config = json.loads(KUBECONFIG.read_text())
-        config["users"] = [{"name": "admin", "user": {"token": token}}]
-        file = self.folder / account
-        file.write_text(json.dumps(config))
-        return str(file)
-
-    def backend(self, account: str, steps: str = "default") -> Backend:
-        options = {"namespace": self.name, "service_account": steps, "start_allowance": 60}
-        return Backend.select("argo", options={**options, "kubeconfig": self.kubeconfig(account)})
+def backend_of(space: Space, account: str, steps: str = "default") -> Backend:
+    options = {"namespace": space.name, "service_account": steps, "start_allowance": 60}
+    return Backend.select("argo", options={**options, "kubeconfig": space.kubeconfig(account)})
 
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Space]:
-    admin = Client(find_access(KubernetesOptions(kubeconfig=str(KUBECONFIG)), {}))
-    name = f"flowcore-argo-{secrets.token_hex(4)}"
-    admin.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    own = Client(evolve(admin.access, namespace=name))
-    wait_for(own, SERVICE_ACCOUNTS, "default", lambda found: found is not None, seconds=300)
-    yield Space(own, tmp_path_factory.mktemp("accounts"))
-    admin.delete(NAMESPACES, name)
+    with new_space(tmp_path_factory.mktemp("accounts"), "flowcore-argo") as space:
+        yield space
 
 
 def play(space: Space, name: str) -> None:
@@ -115,25 +70,9 @@ def play(space: Space, name: str) -> None:
     user, steps = yaml.safe_load_all(admin.permissions(rendered))
     space.account(f"user-{name}", user)
     space.account(f"steps-{name}", steps)
-    backend = space.backend(f"user-{name}", f"steps-{name}")
+    backend = backend_of(space, f"user-{name}", f"steps-{name}")
     until(lambda: not fails(backend.probe))
     Driver(backend, 900, 0.7, 2.0).run(scenario)
-
-
-def fails(action: Callable[[], object]) -> FlowError | None:
-    try:
-        action()
-    except FlowError as error:
-        return error
-    return None
-
-
-def until(holds: Callable[[], Any], seconds: float = 300.0) -> None:
-    """The API server takes a moment to know a new binding."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +89,7 @@ def test_the_printed_roles_are_enough(name: str, played: dict[str, Future[None]]
 
 def test_who_may_only_look_is_told_what_is_missing(space: Space) -> None:
     space.account("looker", role("looker", READING, space.name))
-    backend = space.backend("looker")
+    backend = backend_of(space, "looker")
     until(lambda: not fails(backend.list_runs))
     rendered = backend.render(load(PLAYED["needs-diamond"]))
     refused = fails(lambda: backend.submit(rendered))
@@ -166,7 +105,7 @@ def test_who_may_only_look_is_told_what_is_missing(space: Space) -> None:
 
 def test_probe_prints_the_whole_role_to_who_lacks_a_part(space: Space) -> None:
     space.account("prober", role("prober", READING, space.name))
-    backend = space.backend("prober")
+    backend = backend_of(space, "prober")
     access = find_access(KubernetesOptions(kubeconfig=str(space.folder / "prober")), {})
     client = Client(access, namespace=space.name)
     until(lambda: not missing_permissions(client, READING))

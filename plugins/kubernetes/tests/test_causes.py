@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowcore_kubernetes import Cause, cause_of, cause_of_text, why_by_events, why_waiting
+from flowcore_kubernetes import Cause, cause_of, cause_of_text, why_by_events, why_never_started, why_waiting
 
 PULL = 'failed to pull and unpack image "x": dial tcp: connection refused'
 
@@ -128,6 +128,24 @@ def test_events_of_the_newer_kind_are_read() -> None:
     }
     newer["eventTime"] = "2026-01-01T00:00:05.000000Z"
     assert why_by_events([event("Scheduled", "", 1, "Normal"), newer]) is not None
+
+
+@pytest.mark.parametrize(
+    ("events", "overdue", "expected"),
+    [
+        ([], 10, None),
+        ([], 200, "backend"),
+        ([event("Pulling", "", 1, "Normal")], 10, None),
+        ([event("Pulling", "", 1, "Normal")], 200, "image"),
+        ([event("Pulling", "", 1, "Normal"), event("Pulled", "", 2, "Normal")], 200, "backend"),
+        ([event("FailedMount", 'secret "s" not found', 1)], 0, "secret"),
+    ],
+)
+def test_a_pod_that_should_have_started_has_a_reason_once_there_was_time_to_say_it(
+    events: list[dict[str, Any]], overdue: float, expected: str | None
+) -> None:
+    cause = why_never_started(pod(), events, overdue)
+    assert (None if cause is None else cause.reason) == expected
 
 
 def test_a_pod_that_runs_waits_for_nothing() -> None:

@@ -16,8 +16,8 @@ from flowcore_kubernetes import (
     MOST_BYTES,
     Client,
     Companions,
+    accompany,
     config_maps,
-    create_companions,
     digest,
     owned,
 )
@@ -93,17 +93,17 @@ def test_an_owned_object_goes_with_its_owner() -> None:
 def test_creating_companions_again_changes_nothing(api: Any, make_client: Callable[..., Client]) -> None:
     client = make_client(api.access)
     objects = config_maps("run", {"a": "1"}).objects
-    create_companions(client, objects, OWNER)
-    create_companions(client, objects, OWNER)
+    accompany(client, objects, OWNER)
+    accompany(client, objects, OWNER)
     assert len(api.events) == 1
     assert client.get(CONFIG_MAPS, "run-0")["data"] == {"a": "1"}
 
 
 def test_what_somebody_else_owns_is_not_taken(api: Any, make_client: Callable[..., Client]) -> None:
     client = make_client(api.access)
-    create_companions(client, config_maps("run", {"a": "1"}).objects, OWNER)
-    with pytest.raises(RefusedError, match="config map run-0 in namespace default is not this run's"):
-        create_companions(client, config_maps("run", {"a": "2"}).objects, OWNER)
+    accompany(client, config_maps("run", {"a": "1"}).objects, OWNER)
+    with pytest.raises(RefusedError, match="ConfigMap run-0 in namespace default is not this run's"):
+        accompany(client, config_maps("run", {"a": "2"}).objects, OWNER, patience=0)
     other = {**OWNER, "metadata": {**OWNER["metadata"], "uid": "u-2"}}  # type: ignore[dict-item]
     with pytest.raises(RefusedError, match="not this run's"):
-        create_companions(client, config_maps("run", {"a": "1"}).objects, other)
+        accompany(client, config_maps("run", {"a": "1"}).objects, other, patience=0)

@@ -32,10 +32,10 @@ from flowcore_kubernetes import (
     Resource,
     Retries,
     TooLargeError,
+    accompany,
     config_maps,
     connect,
     controller_fault,
-    create_companions,
     events_of,
     missing_permissions,
     read_logs,
@@ -383,8 +383,8 @@ def test_companions_go_with_their_owner(space: Client) -> None:
     owner = space.create(CONFIG_MAPS, config_map("owner"))
     text = b"\x00\xff" * 200_000
     companions = config_maps("owned", {"a": text, "b": "x" * 900_000})
-    create_companions(space, companions.objects, owner)
-    create_companions(space, companions.objects, owner)
+    accompany(space, companions.objects, owner)
+    accompany(space, companions.objects, owner)
     assert space.get(CONFIG_MAPS, "owned-1")["data"]["b"] == "x" * 900_000
     assert space.delete(CONFIG_MAPS, "owner")
     for name in ("owned-0", "owned-1"):

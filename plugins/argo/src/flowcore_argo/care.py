@@ -16,11 +16,10 @@ from attrs import define, field
 
 from flowcore_argo.options import Options
 from flowcore_argo.places import CANCELLED, GIVEN_UP, PENDING, WOKEN
-from flowcore_argo.status import Pod, View, seconds
+from flowcore_argo.status import Pod, View
 from flowcore_argo.stored import with_end
 from flowcore_kubernetes import (
     PODS,
-    Cause,
     Client,
     ConflictError,
     NotFoundError,
@@ -28,14 +27,13 @@ from flowcore_kubernetes import (
     Resource,
     cause_of_text,
     events_of,
-    why_waiting,
+    seconds,
+    why_never_started,
 )
 
 ENDED: Final = ("Succeeded", "Failed", "Error")
 _STILL: Final = 10.0
 """Seconds without anything that runs or waits for a machine after which Argo is asked to look."""
-_TO_SPEAK: Final = 90.0
-"""Seconds that Kubernetes has to say why a pod does not start; a busy machine takes long to look at it."""
 
 
 @define
@@ -113,21 +111,13 @@ class Care:
         found = self.client.find(PODS, pod.name, namespace)
         if found is not None and found.get("status", {}).get("phase") != "Pending":
             return
-        events: tuple[Object, ...] = ()
-        if found is None:
-            cause = cause_of_text(pod.node.get("message") or "")
-            if cause is None:
-                return  # Argo has not come to make it
-        else:
-            events = events_of(self.client, found)
-            cause = why_waiting(found, events)
         patience = _patience(pod, self.options)
+        if found is None:
+            cause = cause_of_text(pod.node.get("message") or "")  # if None, Argo has not come to make it
+        else:
+            cause = why_never_started(found, events_of(self.client, found), waited - patience)
         if cause is None:
-            if waited < patience + _TO_SPEAK:
-                return  # Kubernetes may still say what is wrong
-            cause = Cause("backend", "its pod did not start")
-            if found is not None and _pulls(events):
-                cause = Cause("image", "its image is still being pulled")
+            return
         # The kubelet may have said since that the pod waits, and Argo have made another one: then all of it again.
         self._gone.discard(pod.node["id"])
         # The cause is written down first: a poll from elsewhere may be the next to look.
@@ -166,15 +156,6 @@ class Care:
             self.client.delete(PODS, name, namespace, grace=1)
         except NotFoundError:
             pass
-
-
-def _pulls(events: tuple[Object, ...]) -> bool:
-    """Whether an image was being pulled when the last of a pod's events came."""
-    told = sorted(
-        (str(event.get("lastTimestamp") or event.get("eventTime") or ""), event["reason"]) for event in events
-    )
-    pulls = [reason for _, reason in told if reason in ("Pulling", "Pulled", "Failed", "Created", "Started")]
-    return bool(pulls) and pulls[-1] == "Pulling"
 
 
 def failed(pod: Object) -> Object:

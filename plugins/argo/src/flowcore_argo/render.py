@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -45,15 +43,13 @@ from flowcore_argo.pods import (
     PodMaker,
     volume_name,
 )
-from flowcore_kubernetes import config_maps
+from flowcore_kubernetes import config_maps, packed_outline
 from flowcore_kubernetes.images import notes_on_images
 
 MAIN: Final = "main"
 EXIT: Final = "on-exit"
 FILES_MAP: Final = "files"
 """What the names of the config maps with the run's files begin with, after the run's own."""
-OUTLINE_PLAIN: Final = 8192
-"""An outline longer than this is packed: annotations of an object have 256 KiB in all."""
 
 
 def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
@@ -283,15 +279,3 @@ def _claims(options: Options, artifacts: bool) -> list[Object]:
         return []
     spec = _claim(options, options.artifact_size, options.artifact_access)
     return [{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "artifacts"}, "spec": spec}]
-
-
-def packed_outline(outline: str) -> str:
-    """The outline as an annotation."""
-    if len(outline) <= OUTLINE_PLAIN:
-        return outline
-    return base64.b64encode(zlib.compress(outline.encode(), 9)).decode()
-
-
-def unpacked_outline(text: str) -> str:
-    """The outline again."""
-    return text if text.startswith("{") else zlib.decompress(base64.b64decode(text)).decode()

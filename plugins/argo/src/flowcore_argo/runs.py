@@ -43,12 +43,10 @@ from flowcore_argo.places import (
     WORKFLOWS,
 )
 from flowcore_argo.plan import Plan
-from flowcore_argo.render import unpacked_outline
-from flowcore_argo.status import Cancel, View, seconds, view_of
+from flowcore_argo.status import Cancel, View, view_of
 from flowcore_argo.stored import nodes_of
 from flowcore_kubernetes import (
-    CLAIMS,
-    CONFIG_MAPS,
+    COMPANIONS,
     PODS,
     AlreadyExistsError,
     Client,
@@ -58,22 +56,22 @@ from flowcore_kubernetes import (
     LogSource,
     NotFoundError,
     Object,
-    Resource,
+    accompany,
     cause_of_text,
     connect,
     controller_fault,
-    owned,
+    create_anew,
+    is_leaving,
     read_logs,
     require_namespace,
     require_permissions,
     require_resources,
     require_server,
+    seconds,
+    unpacked_outline,
 )
 
 ENDED: Final = ("Succeeded", "Failed", "Error")
-_KINDS: Final = {"ConfigMap": CONFIG_MAPS, "PersistentVolumeClaim": CLAIMS}
-_LINGERING: Final = 60.0
-"""Seconds that a run of the same name, or what it has left, may take to be gone."""
 _KEPT: Final = 16
 """Workflows that are kept in memory, so that a poll of one that did not change needs not fetch it."""
 
@@ -113,7 +111,7 @@ class Runs:
         workflow, companions = self._objects(rendered, name)
         kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
         try:
-            created = self._create(kind, workflow)
+            created = create_anew(self.client, kind, workflow)
         except AlreadyExistsError:
             created = self.client.get(kind, name)
             if _notes(created).get(DIGEST) != rendered.digest:
@@ -121,44 +119,10 @@ class Runs:
                     f"the key was used for run {name} already, with other content; use another key for this one"
                 ) from None
         if companions and (kind is CRON_WORKFLOWS or created["spec"].get("suspend")):
-            self._accompany(created, companions)
+            accompany(self.client, companions, created)
             if kind is WORKFLOWS:
                 self.client.patch(WORKFLOWS, name, {"spec": {"suspend": None}})
         return RunHandle(self.backend, f"{self.client.namespace}/{name}")
-
-    def _create(self, kind: Resource, workflow: Object) -> Object:
-        """Create a Workflow. One of that name that is being deleted is waited for: its pods have the same names."""
-        name = workflow["metadata"]["name"]
-        end = time.monotonic() + _LINGERING
-        while True:
-            try:
-                return self.client.create(kind, workflow)
-            except AlreadyExistsError:
-                found = self.client.find(kind, name, metadata_only=True)
-                if found is not None and (not _leaving(found) or time.monotonic() > end):
-                    raise
-            time.sleep(0.3)
-
-    def _accompany(self, workflow: Object, companions: list[Object]) -> None:
-        """Create what belongs to a Workflow, which waits meanwhile: its pods would wait longer for files.
-
-        What a deleted run of the same name had is on its way out, and is waited for.
-        """
-        uid = workflow["metadata"]["uid"]
-        end = time.monotonic() + _LINGERING
-        for each in companions:
-            kind = _KINDS[each["kind"]]
-            while True:
-                found = self.client.ensure(kind, owned(each, workflow))
-                owners = found["metadata"].get("ownerReferences") or []
-                if any(owner["uid"] == uid for owner in owners) and not _leaving(found):
-                    break
-                if time.monotonic() > end:
-                    raise RefusedError(
-                        f"{each['kind']} {each['metadata']['name']} in namespace {self.client.namespace} is not this"
-                        " run's; delete it, or use a new key"
-                    )
-                time.sleep(0.3)
 
     def _objects(self, rendered: Rendered, name: str) -> tuple[Object, list[Object]]:
         """The objects of a run: what was rendered, with the run's name."""
@@ -178,7 +142,7 @@ class Runs:
         kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
         self.client.create(kind, workflow, dry_run=True)
         for each in companions:
-            self.client.create(_KINDS[each["kind"]], each, dry_run=True)
+            self.client.create(COMPANIONS[each["kind"]], each, dry_run=True)
 
     # Poll
 
@@ -250,7 +214,7 @@ class Runs:
         try:
             if known is not None:
                 head = self.client.get(WORKFLOWS, name, namespace, metadata_only=True)
-                if not _leaving(head) and head["metadata"]["resourceVersion"] == known.version:
+                if not is_leaving(head) and head["metadata"]["resourceVersion"] == known.version:
                     return known
             workflow = self._get(namespace, name)
         except NotFoundError:
@@ -333,7 +297,7 @@ class Runs:
         """The runs of the namespace, newest first."""
         found = []
         for workflow in self.client.list(WORKFLOWS, labels=f"{MANAGED}=flowcore").items:
-            if _leaving(workflow):
+            if is_leaving(workflow):
                 continue
             metadata, status = workflow["metadata"], workflow.get("status") or {}
             handle = RunHandle(self.backend, f"{metadata['namespace']}/{metadata['name']}")
@@ -404,14 +368,9 @@ class Runs:
 
     def _get(self, namespace: str, name: str) -> Object:
         found = self.client.find(WORKFLOWS, name, namespace)
-        if found is None or _leaving(found):
+        if found is None or is_leaving(found):
             raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone")
         return found
-
-
-def _leaving(object: Mapping[str, Any]) -> bool:
-    """Whether an object is being deleted."""
-    return bool(object["metadata"].get("deletionTimestamp"))
 
 
 _PHASES: Final = {

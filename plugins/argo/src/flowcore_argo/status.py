@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
@@ -14,6 +13,7 @@ from flowcore.plugin import BAD_OUTPUT, Json, Leaf, Phase, Reason, Type, misfit
 from flowcore_argo.limits import OUTPUT_BYTES
 from flowcore_argo.places import ARTIFACT_NAMES, EVICTED, OUTPUTS
 from flowcore_argo.plan import Plan, Spot
+from flowcore_kubernetes import seconds
 
 Node = Mapping[str, Any]
 
@@ -130,13 +130,6 @@ class _Parts:
     main: Node | None = None
     attempts: dict[int, Node] = field(factory=dict)
     spot: Spot | None = None
-
-
-def seconds(text: str | None) -> float | None:
-    """A time of Kubernetes as seconds since the epoch."""
-    if not text:
-        return None
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def view_of(
@@ -524,4 +517,4 @@ def fnv(text: str) -> int:
     return value
 
 
-__all__ = ["ENDS", "Node", "Pod", "View", "fnv", "pod_name", "read_type", "seconds", "view_of"]
+__all__ = ["ENDS", "Node", "Pod", "View", "fnv", "pod_name", "read_type", "view_of"]

@@ -7,8 +7,10 @@ Each module has one idea:
 - ``resources``, ``refusals``, ``errors``: kinds of objects; what the server's answers mean
 - ``roles``, ``presence``: permissions as Roles; whether a cluster has what a backend needs
 - ``causes``: why a pod does not start, or was lost
+- ``fetching``: files that only a pod can read, copied to this machine (imported by who needs it)
 - ``logs``, ``watching``: log lines, each once; objects as they change
-- ``companions``: config maps for text that is too long or too odd
+- ``companions``, ``creating``: config maps for text that is too long or too odd; a run's object and what belongs to it
+- ``outlines``: the outline as text in an object
 - ``images``: steps that name none
 """
 
@@ -19,6 +21,7 @@ from flowcore_kubernetes.causes import (
     cause_of_text,
     events_of,
     why_by_events,
+    why_never_started,
     why_waiting,
 )
 from flowcore_kubernetes.client import Client, Listing, PatchKind, connect
@@ -28,10 +31,10 @@ from flowcore_kubernetes.companions import (
     Companions,
     Place,
     config_maps,
-    create_companions,
     digest,
     owned,
 )
+from flowcore_kubernetes.creating import COMPANIONS, accompany, create_anew, is_leaving
 from flowcore_kubernetes.errors import (
     AlreadyExistsError,
     ApiError,
@@ -48,6 +51,7 @@ from flowcore_kubernetes.errors import (
 )
 from flowcore_kubernetes.logs import LINE_BYTES, PAGE_BYTES, LogPage, LogSource, read_logs
 from flowcore_kubernetes.options import KubernetesOptions
+from flowcore_kubernetes.outlines import packed_outline, unpacked_outline
 from flowcore_kubernetes.presence import (
     controller_fault,
     missing_permissions,
@@ -67,6 +71,7 @@ from flowcore_kubernetes.resources import (
     SERVICE_ACCOUNTS,
     Object,
     Resource,
+    seconds,
 )
 from flowcore_kubernetes.retrying import Retries
 from flowcore_kubernetes.roles import Permission, role, role_binding
@@ -75,6 +80,7 @@ from flowcore_kubernetes.watching import Change, wait_for, watch
 
 __all__ = [
     "CLAIMS",
+    "COMPANIONS",
     "CONFIG_MAPS",
     "DEPLOYMENTS",
     "DIGEST",
@@ -114,17 +120,20 @@ __all__ = [
     "TooLargeError",
     "Traffic",
     "UnavailableError",
+    "accompany",
     "cause_of",
     "cause_of_text",
     "config_maps",
     "connect",
     "controller_fault",
-    "create_companions",
+    "create_anew",
     "digest",
     "events_of",
     "find_access",
+    "is_leaving",
     "missing_permissions",
     "owned",
+    "packed_outline",
     "read_logs",
     "require_namespace",
     "require_permissions",
@@ -132,8 +141,11 @@ __all__ = [
     "require_server",
     "role",
     "role_binding",
+    "seconds",
+    "unpacked_outline",
     "wait_for",
     "watch",
     "why_by_events",
+    "why_never_started",
     "why_waiting",
 ]

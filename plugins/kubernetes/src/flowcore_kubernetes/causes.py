@@ -88,6 +88,10 @@ _WORDS: Final[tuple[tuple[str, str, Reason, str], ...]] = (
 _PASSES: Final = re.compile(r"failed to sync \w+ cache")
 """What a kubelet says that has not looked yet; it tries again."""
 
+_TO_SPEAK: Final = 180.0
+"""Seconds that Kubernetes has to say why a pod does not start."""
+_SILENT: Final = Cause("backend", "its pod did not start")
+
 
 def cause_of(word: str, message: str) -> Cause | None:
     """The cause that Kubernetes' word (``ImagePullBackOff``; empty if there is none) and message stand for.
@@ -150,6 +154,29 @@ def why_by_events(events: Iterable[Mapping[str, Any]]) -> Cause | None:
         elif event.get("reason") in ("Scheduled", "Pulled", "SuccessfulAttachVolume", "Started"):
             found = None
     return found
+
+
+def why_never_started(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]], overdue: float) -> Cause | None:
+    """Why a pod has not started that should have; None while Kubernetes may still say it.
+
+    Args:
+        overdue: seconds since it should have. A busy machine takes long to look at a pod.
+    """
+    events = tuple(events)
+    cause = why_waiting(pod, events)
+    if cause is None and overdue >= _TO_SPEAK:
+        return Cause("image", "its image is still being pulled") if _pulls(events) else _SILENT
+    return cause
+
+
+def _pulls(events: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether an image was being pulled when the last of a pod's events came."""
+    told = [
+        str(event["reason"])
+        for event in sorted(events, key=_when)
+        if event["reason"] in ("Pulling", "Pulled", "Failed", "Created", "Started")
+    ]
+    return bool(told) and told[-1] == "Pulling"
 
 
 def events_of(client: Client, object: Mapping[str, Any]) -> tuple[Object, ...]:

@@ -1,4 +1,4 @@
-"""Companions of a run: config maps with texts that are too long or too odd for its own object. Pure but for one.
+"""Companions of a run: config maps with texts that are too long or too odd for its own object. Pure.
 
 A config map holds bytes as they are, whatever they are, so nothing expands them on their way to a file in the pod.
 """
@@ -9,14 +9,12 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import field, frozen
 
-from flowcore.plugin import RefusedError
-from flowcore_kubernetes.client import Client
-from flowcore_kubernetes.resources import CONFIG_MAPS, Object, name_of
+from flowcore_kubernetes.resources import Object
 
 MOST_BYTES: Final = 1024 * 1024
 """What one config map may hold, keys included (the API server's own limit)."""
@@ -107,27 +105,3 @@ def owned(object: Mapping[str, Any], owner: Mapping[str, Any]) -> Object:
     own = object.get("metadata", {})
     others = [each for each in own.get("ownerReferences") or () if each.get("uid") != metadata["uid"]]
     return {**object, "metadata": {**own, "ownerReferences": [*others, reference]}}
-
-
-def create_companions(client: Client, objects: Iterable[Mapping[str, Any]], owner: Mapping[str, Any]) -> None:
-    """Create what belongs to an object, owned by it; what is there already from an earlier try is left alone.
-
-    Raises:
-        RefusedError: if something else has one of the names.
-    """
-    namespace = owner["metadata"].get("namespace")
-    for object in objects:
-        found = client.ensure(CONFIG_MAPS, owned(object, owner), namespace)
-        if _digest_of(found) != _digest_of(object) or not _owned_by(found, owner["metadata"]["uid"]):
-            raise RefusedError(
-                f"config map {name_of(object)} in namespace {namespace} is not this run's; delete it, or use a new key"
-            )
-
-
-def _digest_of(object: Mapping[str, Any]) -> str:
-    return str((object.get("metadata", {}).get("annotations") or {}).get(DIGEST, ""))
-
-
-def _owned_by(object: Mapping[str, Any], uid: str) -> bool:
-    references = object.get("metadata", {}).get("ownerReferences") or ()
-    return any(each.get("uid") == uid for each in references)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -58,3 +59,10 @@ DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 def name_of(object: Mapping[str, Any]) -> str:
     """An object's name, empty if it has none."""
     return str(object.get("metadata", {}).get("name", ""))
+
+
+def seconds(text: str | None) -> float | None:
+    """A time of the API as seconds since the epoch; None if there is none."""
+    if not text:
+        return None
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

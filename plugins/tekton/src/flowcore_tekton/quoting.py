@@ -1,0 +1,37 @@
+"""Text that Tekton and then the kubelet would read, written so that neither changes it.
+
+Tekton puts values in the place of ``$(params.x)``, ``$(tasks.a.results.b)`` and their like, once and without an escape,
+wherever they stand; whatever has such a form must stand somewhere else (an annotation, a helper's plan). The kubelet
+then expands ``$(NAME)`` and halves ``$$`` in command, args and env; there ``$$`` is the escape.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+_REFERENCE: Final = re.compile(r"\$\([A-Za-z][A-Za-z0-9_-]*[.\[]")
+_BEFORE: Final = re.compile(r"\$(?=[$(])")
+
+
+def is_reference(text: str) -> bool:
+    """Whether Tekton may take something in the text for a reference of its own."""
+    return "$(" in text and _REFERENCE.search(text) is not None
+
+
+def static(text: str, value_follows: bool = False) -> str:
+    """Text as the kubelet has to find it in command, args and env.
+
+    Args:
+        value_follows: whether a value stands behind it, which may begin with a bracket.
+    """
+    if "$" not in text:
+        return text
+    text = _BEFORE.sub("$$", text)
+    return text + "$" if value_follows and text.endswith("$") else text
+
+
+def encoded(value: Any) -> str:
+    """A value as results hold it: JSON without a dollar sign, which the next reader might expand."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("$", "\\u0024")
