@@ -79,13 +79,13 @@ cluster-up:
 
 # Starts the node and the controllers, unless they run, and builds what is missing; it fails where it cannot.
 # Tests that stop what all others use (alone) come last.
-CLUSTER_TESTS = $(BIN)/python -m pytest -q -o faulthandler_timeout=900
+CLUSTER_TESTS = $(BIN)/python -m pytest -q -o faulthandler_timeout=900 tests plugins/kubernetes $(ENGINES:%=plugins/%)
 cluster: $(VENV)/.developing cluster-up
-	$(CLUSTER_TESTS) -m "cluster and not alone and not long" -n $(CLUSTER_WORKERS) --dist loadgroup tests plugins
-	$(CLUSTER_TESTS) -m "cluster and alone and not long" tests plugins
+	$(CLUSTER_TESTS) -m "cluster and not alone and not long" -n $(CLUSTER_WORKERS) --dist loadgroup
+	$(CLUSTER_TESTS) -m "cluster and alone and not long"
 
 long: $(VENV)/.developing cluster-up
-	$(CLUSTER_TESTS) -m long tests plugins
+	$(CLUSTER_TESTS) -m long
 
 test-all: check wheels docker cluster long
 
