@@ -13,7 +13,7 @@ PROJECTS := $(wildcard pyproject.toml plugins/*/pyproject.toml)
 # How many tests run at once. Many only wait for what they started, so more than there are cores.
 WORKERS ?= 4
 # The controllers of the Kubernetes node.
-ENGINES ?= argo
+ENGINES ?= argo tekton
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types layers wheels docker cluster-build cluster-up cluster long check test-all
