@@ -15,7 +15,7 @@ WORKERS ?= 4
 # On the cluster the scenarios run many at a time by themselves, and pods take the processor.
 CLUSTER_WORKERS ?= 2
 # The controllers of the Kubernetes node.
-ENGINES ?= argo
+ENGINES ?= argo tekton
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types layers wheels docker cluster-build cluster-up cluster long check test-all

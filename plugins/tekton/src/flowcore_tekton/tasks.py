@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from attrs import define, field
@@ -680,8 +682,7 @@ def resources_of(step: Step) -> Object:
     return found
 
 
+@cache
 def program_text() -> str:
     """The text of ``flow.py``."""
-    from pathlib import Path
-
     return Path(__file__).with_name(PROGRAM).read_text(encoding="utf-8")
