@@ -106,6 +106,7 @@ on_exit:
 """
 
 
+@pytest.mark.alone
 def test_a_run_ends_right_although_the_controller_is_killed_twice():
     backend = Backend.select("tekton", options={"kubeconfig": str(KUBECONFIG)})
     handle = backend.submit(backend.render(load(SLOW)))
