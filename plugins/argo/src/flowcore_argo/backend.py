@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from flowcore.plugin import CAPABILITIES, CONTRACT, UsageError, hookimpl
 from flowcore_argo.limits import ARGUMENT_BYTES, NODES, OUTPUT_BYTES, SCRIPT_BYTES
@@ -12,8 +12,6 @@ from flowcore_argo.options import Options as _Options
 if TYPE_CHECKING:
     from flowcore.plugin import Problem, Rendered, RunHandle, RunSummary, Snapshot, Workflow
     from flowcore_argo.runs import Runs
-
-_ABSENT: Final = frozenset[str]()
 
 
 class ArgoBackend:
@@ -30,7 +28,7 @@ class ArgoBackend:
         self._runs: Runs | None = None
 
     def capabilities(self) -> frozenset[str]:
-        return frozenset(CAPABILITIES) - _ABSENT
+        return frozenset(CAPABILITIES)
 
     def limits(self) -> dict[str, int]:
         return {

@@ -85,7 +85,8 @@ class Containers:
         """Whether outputs are copied: in a mounted folder, what that user writes would not be this user's to remove."""
         if not self._mounted or self._owned is None:
             return not self._mounted
-        return (user.split(":")[0] or "0").replace("root", "0") != self._owned
+        name = user.split(":")[0]
+        return ("0" if name in ("", "root") else name) != self._owned
 
     def _mounts(self, launch: Launch, labels: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
         """The step's mounts in the engine's two ways to say them: one wants a folder to be there, one makes it."""
