@@ -46,6 +46,8 @@ def cycles(needs: Mapping[str, Mapping[str, Need]]) -> Iterator[list[str]]:
 
     ``needs`` holds the effective needs of each step; those of unknown steps are left out of the search.
     """
+    if _in_order(needs):
+        return
     left = {name: {need for need in of if need in needs} for name, of in needs.items()}
     users: dict[str, list[str]] = {name: [] for name in left}
     for name, of in left.items():
@@ -69,6 +71,17 @@ def cycles(needs: Mapping[str, Mapping[str, Need]]) -> Iterator[list[str]]:
         for name in cycle:
             left[name] = set()
         free.extend(cycle)
+
+
+def _in_order(needs: Mapping[str, Mapping[str, Need]]) -> bool:
+    """Whether every step stands behind what it needs, as most are written: then there is no cycle to look for."""
+    before: set[str] = set()
+    for name, of in needs.items():
+        for need in of:
+            if need not in before and need in needs:
+                return False
+        before.add(name)
+    return True
 
 
 def _walk(left: Mapping[str, set[str]], needs: Mapping[str, Mapping[str, Need]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal as OneOf
 from typing import NamedTuple
 
@@ -76,25 +76,25 @@ def reading(step: Step, own: bool = True) -> list[Value | Expr]:
         found.append(step.foreach)
     if own and step.repeat is not None:
         found.append(step.repeat.until)
-    values: list[Value] = [step.image] if step.image is not None else []
+    if step.image is not None and type(step.image) is not str:
+        found.append(step.image)
     action = step.action
+    values: Iterable[Value]
     if isinstance(action, Container):
-        values += action.command or ()
-        values += action.args
+        values = action.args if action.command is None else (*action.command, *action.args)
     elif isinstance(action, Script):
-        values += action.args
+        values = action.args
     elif isinstance(action, Python | Nested):
-        values += action.args.values()
+        values = action.args.values()
     else:
-        values.append(dict(action.object))
+        values = (dict(action.object),)
     for value in values:
         if type(value) is not str:
             found.append(value)
     if own and isinstance(action, Manifest):
         found += [each for each in (action.success_when, action.failure_when) if each is not None]
-    for held in step.env.values():
-        if isinstance(held, Template):
-            found.append(held)
+    if step.env:
+        found += [held for held in step.env.values() if isinstance(held, Template)]
     if step.cache is not None:
         found.append(step.cache.key)
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from flowcore.checks.python_source import check_python
 from flowcore.checks.references import Report
 from flowcore.checks.scope import shown
-from flowcore.checks.text import check_argument, check_clashes, check_name, check_text, check_value
+from flowcore.checks.text import check_argument, check_clashes, check_name, check_text, check_value, is_short
 from flowcore.errors import Path
 from flowcore.expressions import fits, type_of_json
 from flowcore.expressions.inference import described
@@ -256,6 +256,8 @@ def _both(at: Path, message: str, seen: list[Path], report: Report) -> None:
 
 def _words(words: tuple[str | Template, ...], path: Path, report: Report) -> None:
     for i, word in enumerate(words):
+        if is_short(word):
+            continue
         where = (*path, i)
         check_value(word, where, report)
         check_argument(word, "", where, report)

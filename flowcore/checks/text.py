@@ -15,6 +15,9 @@ _UNFIT = re.compile("[\x00\ud800-\udfff]")
 ARGUMENT_BYTES = 128 * 1024
 """What one argument, or one variable with its name, may hold: Linux's MAX_ARG_STRLEN, the final NUL included."""
 
+_SHORT = (ARGUMENT_BYTES - 1000) // 4
+"""Characters that need not be counted in bytes to fit: one has four bytes at most."""
+
 
 def check_name(kind: str, name: str, path: Path, report: Report) -> None:
     """Report a name that is not ``[a-z][a-z0-9_-]*`` of at most 63 characters."""
@@ -55,11 +58,15 @@ def check_value(value: Value, path: Path, report: Report) -> None:
         check_text(text, where, report)
 
 
+def is_short(text: Text) -> bool:
+    """Whether a text has no expressions and passes both checks at first sight, as nearly all do."""
+    return type(text) is str and len(text) < _SHORT and _UNFIT.search(text) is None
+
+
 def check_argument(text: Text, name: str, path: Path, report: Report) -> None:
     """Report text that is longer than one argument or variable may be; ``name`` is the variable's, or empty."""
     data = text if isinstance(text, str) else "".join(part for part in text.parts if isinstance(part, str))
-    # Four bytes a character at most: most texts need not be encoded to be counted.
-    if 4 * len(data) < ARGUMENT_BYTES - 1000:
+    if len(data) < _SHORT:
         return
     size = len(data.encode("utf-8", "surrogatepass"))
     room = ARGUMENT_BYTES - 1 - (len(name.encode("utf-8", "surrogatepass")) + 1 if name else 0)

@@ -161,7 +161,9 @@ def _body(workflow: Workflow, volumes: Mapping[str, Volume], path: Path, depth: 
         if step.needs:
             _needs(name, step, workflow, (*where, "needs"), report)
         # A step that reads its own outputs is told so where it does.
-        needs[name] = {need: status for need, status in effective_needs(step).items() if need != name}
+        waits = effective_needs(step)
+        waits.pop(name, None)
+        needs[name] = waits
         if isinstance(step.action, Nested):
             _nested(step.action.workflow, volumes, (*where, "workflow"), depth + 1, report)
     for cycle in cycles(needs):

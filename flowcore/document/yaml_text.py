@@ -24,6 +24,7 @@ _LONGEST_KEY = 120
 # What may stand in a literal block as it is. No carriage return (readers change it), no line separators.
 _LITERAL = re.compile("[\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_QUOTE: Final = json.JSONEncoder(ensure_ascii=False).encode
 _BLOCK_INDENT = 2
 
 
@@ -63,8 +64,10 @@ class _Writer:
         return known
 
     def key(self, key: str) -> str:
-        """A key as it is written, with its colon."""
-        text = self.keys[key] = f"{_inline(key)}:"
+        """A key as it is written, with its colon; a long one needs a line of its own."""
+        text = f"{_inline(key)}:"
+        if len(text) <= _LONGEST_KEY:
+            self.keys[key] = text
         return text
 
     def mapping(self, data: Mapping[str, Any], first: str, indent: str) -> None:
@@ -73,11 +76,15 @@ class _Writer:
         start = first
         inner = indent + "  "
         for key, value in data.items():
-            text = keys.get(key) or self.key(key)
-            if len(text) > _LONGEST_KEY:
-                lines.append(f"{start}? {text[:-1]}")
-                text, start = ":", indent
-            shape = type(value) if type(value) in _EXACT else _shape(value)
+            text = keys.get(key)
+            if text is None:
+                text = self.key(key)
+                if len(text) > _LONGEST_KEY:
+                    lines.append(f"{start}? {text[:-1]}")
+                    text, start = ":", indent
+            shape = type(value)
+            if shape not in _EXACT:
+                shape = _shape(value)
             if shape is str:
                 lines.append(f"{start}{text} {texts.get(value) or self.text(value, indent)}")
             elif shape is dict and value:
@@ -96,7 +103,9 @@ class _Writer:
         start = f"{first}- "
         inner = indent + "  "
         for value in data:
-            shape = type(value) if type(value) in _EXACT else _shape(value)
+            shape = type(value)
+            if shape not in _EXACT:
+                shape = _shape(value)
             if shape is str:
                 lines.append(start + (texts.get(value) or self.text(value, indent)))
             elif shape is dict and value:
@@ -158,7 +167,7 @@ def _inline(text: str) -> str:
     """Text in one line: plain, or in double quotes with escapes."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    quoted = json.dumps(text, ensure_ascii=False)
+    quoted = _QUOTE(text)
     return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted)
 
 

@@ -69,11 +69,11 @@ class Frame:
             return  # a part of a scope: all is known
         for name, step in self.steps.items():
             self.names.name(name)
-            self.needs[name] = effective_needs(step)
-            for other, need in self.needs[name].items():
+            needs = self.needs[name] = effective_needs(step)
+            for other, need in needs.items():
                 self.asked.setdefault(other, set()).add(need)
-            self.refs[name] = tuple(step_references(step))
-            for ref in self.refs[name]:
+            refs = self.refs[name] = tuple(step_references(step))
+            for ref in refs:
                 self._note(ref)
         for ref in references(dict(self.outputs)):
             self._note(ref)

@@ -177,9 +177,10 @@ class PodMaker:
         if inputs.arguments:
             template["inputs"] = {"parameters": inputs.parameters()}
         template.update(body)
-        values = [_output(name, output.type) for name, output in step.outputs.items() if not output.artifact]
-        if values:
-            template["outputs"] = {"parameters": values}
+        if step.outputs:
+            values = [_output(name, output.type) for name, output in step.outputs.items() if not output.artifact]
+            if values:
+                template["outputs"] = {"parameters": values}
         if self.stored:
             _add(template, "inputs", read(place.reads.single, place.reads.gathered))
             artifacts = [name for name, output in step.outputs.items() if output.artifact]
@@ -206,10 +207,12 @@ class PodMaker:
         notes = {STEP: place.step}
         if place.argument:
             notes[PATTERN] = place.origin
-        notes.update(step.annotations)
-        artifacts = [name for name, output in step.outputs.items() if output.artifact]
-        if artifacts:
-            notes[ARTIFACT_NAMES] = " ".join(artifacts)
+        if step.annotations:
+            notes.update(step.annotations)
+        if step.outputs:
+            artifacts = [name for name, output in step.outputs.items() if output.artifact]
+            if artifacts:
+                notes[ARTIFACT_NAMES] = " ".join(artifacts)
         if step.pending_timeout is not None:
             notes[PENDING] = f"{step.pending_timeout:g}"
         return {"annotations": notes, "labels": dict(step.labels)} if step.labels else {"annotations": notes}

@@ -105,18 +105,16 @@ def inlined(templates: list[Object]) -> list[Object]:
     if len(templates) <= TEMPLATES:
         return templates
     pods = {template["name"]: template for template in templates if "container" in template or "resource" in template}
-    kept = []
-    for template in templates:
-        if template["name"] in pods:
-            continue
+    kept = [template for template in templates if template["name"] not in pods]
+    called = {call["template"] for template in kept for group in template.get("steps") or () for call in group}
+    kept += [pods.pop(name) for name in list(pods) if name in called]
+    for template in kept:
         for task in (template.get("dag") or {}).get("tasks") or ():
             body = pods.get(task.get("template", ""))
             if body is not None:
                 del task["template"]
-                task["inline"] = {key: value for key, value in body.items() if key != "name"}
-        kept.append(template)
-    called = {call["template"] for template in kept for group in template.get("steps") or () for call in group}
-    kept += [pod for name, pod in pods.items() if name in called]
+                body.pop("name", None)
+                task["inline"] = body
     if len(kept) > TEMPLATES:
         raise RefusedError(
             f"the workflow has {len(kept)} nested workflows, loops and repeats, and Argo takes {TEMPLATES} templates"
@@ -137,8 +135,9 @@ def as_cron(workflow: Object, cron: Any) -> Object:
 
 def _rendered(workflow: Workflow, backend: str, objects: list[Object], notes: list[str]) -> Rendered:
     text = "---\n".join(write_yaml(_readable(each)) for each in objects)
+    data = text.encode()
     # JSON is at most twice as long as YAML in blocks: most workflows need not be written twice to be measured.
-    if 2 * len(text.encode()) > OBJECT_BYTES:
+    if 2 * len(data) > OBJECT_BYTES:
         size = len(json.dumps(objects[0], ensure_ascii=False, separators=(",", ":")).encode())
         if size > OBJECT_BYTES:
             raise RefusedError(
@@ -151,7 +150,7 @@ def _rendered(workflow: Workflow, backend: str, objects: list[Object], notes: li
         text=text,
         objects=tuple(objects),
         # The order of keys is the document's, which is part of what was written; the outline is not in the text.
-        digest=hashlib.sha256(f"{text}{workflow.outline}".encode()).hexdigest(),
+        digest=hashlib.sha256(data + workflow.outline.encode()).hexdigest(),
         names={},
         notes=tuple(notes),
     )

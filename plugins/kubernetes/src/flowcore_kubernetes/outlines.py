@@ -14,7 +14,7 @@ def packed_outline(outline: str, readable: int = READABLE) -> str:
     """The outline as the text of an annotation; packed if it has more than ``readable`` characters."""
     if len(outline) <= readable:
         return outline
-    return base64.b64encode(zlib.compress(outline.encode(), 9)).decode()
+    return base64.b64encode(zlib.compress(outline.encode())).decode()
 
 
 def unpacked_outline(text: str) -> str:
