@@ -7,9 +7,10 @@ from cluster.kubernetes.access import KUBECONFIG
 
 from flowcore.backend import Backend, load
 from flowcore.plugin import Phase, RunHandle
-from flowcore_argo.places import DIGEST, WORKFLOWS
+from flowcore_argo.places import WORKFLOWS
 from flowcore_argo.status import fnv
 from flowcore_argo.stored import pack
+from flowcore_kubernetes import DIGEST
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("argo-poll-cost")]
 

@@ -12,7 +12,8 @@ from flowcore.backend import Backend
 from flowcore.backend import load as load_text
 from flowcore.testing.driver import Driver, load
 from flowcore.testing.scenarios import SCENARIOS
-from flowcore_argo.places import RUN, WORKFLOWS
+from flowcore_argo.places import WORKFLOWS
+from flowcore_kubernetes import RUN
 
 PLAYED = [
     scenario

@@ -10,10 +10,9 @@ from cluster.kubernetes.access import KUBECONFIG
 
 from flowcore.backend import Backend, load
 from flowcore.plugin import Phase, RunHandle
-from flowcore_kubernetes import owned
+from flowcore_kubernetes import DIGEST, owned
 from flowcore_tekton.limits import TASKS
-from flowcore_tekton.places import DIGEST, PIPELINE_RUNS, TASK_RUNS
-from flowcore_tekton.runs import _objects
+from flowcore_tekton.places import PIPELINE_RUNS, TASK_RUNS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("tekton-poll-cost")]
 
@@ -28,10 +27,11 @@ def condition(status: str, reason: str) -> dict[str, str]:
 
 def test_a_poll_of_an_unchanged_run_takes_two_calls_and_50_kilobytes() -> None:
     backend = Backend.select("tekton", options={"kubeconfig": str(KUBECONFIG)})
-    client: Any = backend.hooks.plugin.runs.client
+    runs: Any = backend.hooks.plugin.runs
+    client: Any = runs.client
     steps = "".join(f"  s{index}: {{command: ['true']}}\n" for index in range(TASKS))
     rendered = backend.render(load(f'flowcore: 1\nname: huge\ndefaults: {{image: "busybox:1"}}\nsteps:\n{steps}'))
-    run, companions = _objects(rendered, "huge-by-hand")
+    run, companions = runs.named(rendered, "huge-by-hand")
     assert not companions or run["metadata"]["annotations"][DIGEST]
     # Another controller is asked, so that nobody touches it.
     run["spec"] |= {"managedBy": "example.com/nobody", "status": None}

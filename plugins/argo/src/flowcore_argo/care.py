@@ -15,10 +15,11 @@ from typing import Final
 from attrs import define, field
 
 from flowcore_argo.options import Options
-from flowcore_argo.places import CANCELLED, GIVEN_UP, PENDING, WOKEN
+from flowcore_argo.places import GIVEN_UP, PENDING, WOKEN
 from flowcore_argo.status import Pod, View
 from flowcore_argo.stored import with_end
 from flowcore_kubernetes import (
+    CANCELLED,
     PODS,
     Client,
     ConflictError,
@@ -27,6 +28,7 @@ from flowcore_kubernetes import (
     Resource,
     cause_of_text,
     events_of,
+    notes_of,
     seconds,
     why_never_started,
 )
@@ -54,7 +56,7 @@ class Care:
         """
         self._sweep(workflow, view)
         over = (workflow.get("status") or {}).get("phase") in ENDED
-        cancelled = (workflow["metadata"].get("annotations") or {}).get(CANCELLED)
+        cancelled = notes_of(workflow).get(CANCELLED)
         if cancelled is not None:
             return self._end(workflow, view, time.time() > json.loads(cancelled)[0] + self.options.grace, over)
         if over:
@@ -79,7 +81,7 @@ class Care:
         if started is None or any(not pod.ended for pod in view.pods):
             return
         times = [seconds(pod.node.get("finishedAt")) or started for pod in view.pods]
-        woken = float((workflow["metadata"].get("annotations") or {}).get(WOKEN, 0))
+        woken = float(notes_of(workflow).get(WOKEN, 0))
         if now < max(started, woken, *times) + _STILL:
             return
         patch = {"metadata": {"annotations": {WOKEN: f"{now:.0f}"}}}
@@ -173,7 +175,7 @@ def failed(pod: Object) -> Object:
 
 
 def _given_up(workflow: Object) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = json.loads((workflow["metadata"].get("annotations") or {}).get(GIVEN_UP, "{}"))
+    found: dict[str, list[str]] = json.loads(notes_of(workflow).get(GIVEN_UP, "{}"))
     return found
 
 

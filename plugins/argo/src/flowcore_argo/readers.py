@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from flowcore_argo.places import RUN
-from flowcore_kubernetes import Object, owned
+from flowcore_kubernetes import RUN, Object, owned
 
 _SAME: Final = ("artifactRepositoryRef", "imagePullSecrets", "serviceAccountName")
 FOLDER: Final = "/flowcore"

@@ -23,15 +23,7 @@ from flowcore_argo.expressions import value_code
 from flowcore_argo.frames import Frame
 from flowcore_argo.limits import OBJECT_BYTES, TEMPLATES
 from flowcore_argo.options import Options
-from flowcore_argo.places import (
-    CRON_NAME,
-    GROUP,
-    MANAGED,
-    OUTLINE,
-    RUN_NAME,
-    VERSION,
-    WORKFLOW,
-)
+from flowcore_argo.places import CRON_NAME, GROUP, RUN_NAME, VERSION
 from flowcore_argo.pods import (
     ARTIFACTS_VOLUME,
     DEFAULTS,
@@ -43,7 +35,7 @@ from flowcore_argo.pods import (
     PodMaker,
     volume_name,
 )
-from flowcore_kubernetes import config_maps, packed_outline
+from flowcore_kubernetes import MANAGED, OUTLINE, WORKFLOW, config_maps, packed_outline
 from flowcore_kubernetes.images import notes_on_images
 
 MAIN: Final = "main"

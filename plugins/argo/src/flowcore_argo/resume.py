@@ -8,10 +8,10 @@ import re
 from typing import Any, Final
 
 from flowcore.plugin import Phase
-from flowcore_argo.places import CANCELLED, EARLIER, PATTERN, STEP, WOKEN
+from flowcore_argo.places import EARLIER, PATTERN, STEP, WOKEN
 from flowcore_argo.status import View
 from flowcore_argo.stored import nodes_of, pack
-from flowcore_kubernetes import Object
+from flowcore_kubernetes import CANCELLED, Object
 
 GROUPS: Final = ("DAG", "Steps", "StepGroup", "TaskGroup")
 """Nodes that hold others: those that failed go on."""

@@ -6,8 +6,8 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from attrs import define, evolve, field, frozen
 
@@ -17,7 +17,6 @@ from flowcore.plugin import (
     RefusedError,
     Rendered,
     RunHandle,
-    RunSummary,
     Snapshot,
     UsageError,
     run_id,
@@ -29,39 +28,34 @@ from flowcore_argo.care import Care
 from flowcore_argo.logs import without_noise
 from flowcore_argo.options import Options
 from flowcore_argo.places import (
-    CANCELLED,
     CRON_LABEL,
     CRON_WORKFLOWS,
-    DIGEST,
     EARLIER,
     GIVEN_UP,
-    MANAGED,
-    OUTLINE,
-    RUN,
     TASK_RESULTS,
-    WORKFLOW,
     WORKFLOWS,
 )
 from flowcore_argo.plan import Plan
 from flowcore_argo.status import Cancel, View, view_of
 from flowcore_argo.stored import nodes_of
 from flowcore_kubernetes import (
-    COMPANIONS,
+    CANCELLED,
+    OUTLINE,
     PODS,
-    AlreadyExistsError,
-    Client,
     ConflictError,
     ForbiddenError,
     LogPage,
     LogSource,
     NotFoundError,
     Object,
+    ObjectRuns,
+    Resource,
     accompany,
     cause_of_text,
     connect,
     controller_fault,
-    create_anew,
     is_leaving,
+    notes_of,
     read_logs,
     require_namespace,
     require_permissions,
@@ -87,12 +81,13 @@ class Seen:
 
 
 @define
-class Runs:
+class Runs(ObjectRuns):
     """The runs of one namespace."""
 
-    client: Client
+    kind: ClassVar[Resource] = WORKFLOWS
+    times: ClassVar[tuple[str, str]] = ("startedAt", "finishedAt")
+
     options: Options
-    backend: str
     care: Care
     _seen: OrderedDict[str, Seen] = field(factory=OrderedDict)
     _lock: threading.Lock = field(factory=threading.Lock)
@@ -101,54 +96,40 @@ class Runs:
     def of(cls, options: Options, backend: str) -> Runs:
         """The runs that the options lead to. Opens no connection."""
         client = connect(options)
-        return cls(client, options, backend, Care(client, options, WORKFLOWS))
+        return cls(client, backend, options, Care(client, options, WORKFLOWS))
 
     # Submit
 
+    def hold(self, run: Object) -> None:
+        run["spec"]["suspend"] = True
+
+    def is_held(self, run: Object) -> bool:
+        return bool(run["spec"].get("suspend"))
+
+    def release(self, name: str) -> None:
+        self.client.patch(WORKFLOWS, name, {"spec": {"suspend": None}})
+
+    def phase(self, run: Object) -> Phase:
+        return _PHASES.get((run.get("status") or {}).get("phase", ""), Phase.PENDING)
+
     def submit(self, rendered: Rendered, key: str) -> RunHandle:
-        """Start a run, or find the one that the key has started."""
+        """Start a run, or a CronWorkflow that starts runs; or find what the key has started."""
+        if _kind(rendered) is WORKFLOWS:
+            return super().submit(rendered, key)
         name = run_id(rendered.name, key)
-        workflow, companions = self._objects(rendered, name)
-        kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
-        try:
-            created = create_anew(self.client, kind, workflow)
-        except AlreadyExistsError:
-            created = self.client.get(kind, name)
-            if _notes(created).get(DIGEST) != rendered.digest:
-                raise RefusedError(
-                    f"the key was used for run {name} already, with other content; use another key for this one"
-                ) from None
-        if companions and (kind is CRON_WORKFLOWS or created["spec"].get("suspend")):
-            accompany(self.client, companions, created)
-            if kind is WORKFLOWS:
-                self.client.patch(WORKFLOWS, name, {"spec": {"suspend": None}})
-        return RunHandle(self.backend, f"{self.client.namespace}/{name}")
+        cron, companions = self.named(rendered, name)
+        accompany(self.client, companions, self.create(CRON_WORKFLOWS, cron))
+        return self.handle(name)
 
-    def _objects(self, rendered: Rendered, name: str) -> tuple[Object, list[Object]]:
-        """The objects of a run: what was rendered, with the run's name."""
-        first, *rest = (json.loads(json.dumps(each)) for each in rendered.objects)
-        first["metadata"]["name"] = name
-        first["metadata"]["annotations"][DIGEST] = rendered.digest
-        if rest and first["kind"] == "Workflow":
-            first["spec"]["suspend"] = True
-        for each in rest:
-            each["metadata"]["name"] = f"{name}-{each['metadata']['name']}"
-            each["metadata"].setdefault("labels", {}).update({MANAGED: "flowcore", RUN: name})
-        return first, rest
-
-    def validate(self, rendered: Rendered) -> None:
+    def validate(self, rendered: Rendered, kind: Resource | None = None) -> None:
         """Ask the server whether it would take this."""
-        workflow, companions = self._objects(rendered, run_id(rendered.name, "validate"))
-        kind = CRON_WORKFLOWS if workflow["kind"] == "CronWorkflow" else WORKFLOWS
-        self.client.create(kind, workflow, dry_run=True)
-        for each in companions:
-            self.client.create(COMPANIONS[each["kind"]], each, dry_run=True)
+        super().validate(rendered, kind or _kind(rendered))
 
     # Poll
 
     def poll(self, handle: RunHandle, cursor: str, logs: bool) -> Snapshot:
         """A run as it is now."""
-        namespace, name = place_of(handle)
+        namespace, name = self.place_of(handle)
         try:
             seen = self._fetch(namespace, name)
         except GoneError:
@@ -161,10 +142,10 @@ class Runs:
         status = workflow.get("status") or {}
         ended = status.get("phase") in ENDED and not alive
         page = self._logs(workflow, view, cursor, ended) if logs else LogPage((), cursor)
-        cancelled = CANCELLED in _notes(workflow)
+        cancelled = CANCELLED in notes_of(workflow)
         timed_out = not cancelled and _timed_out(workflow, view)
         return Snapshot(
-            outline=unpacked_outline(_notes(workflow).get(OUTLINE, "{}")),
+            outline=unpacked_outline(notes_of(workflow).get(OUTLINE, "{}")),
             leaves=view.leaves,
             done=ended and page.whole and not page.more,
             cancelled=cancelled,
@@ -180,7 +161,7 @@ class Runs:
     def _logs(self, workflow: Object, view: View, cursor: str, ended: bool) -> LogPage:
         """The lines that came since a cursor, from pods and from Argo's archive."""
         namespace = workflow["metadata"]["namespace"]
-        given_up = json.loads(_notes(workflow).get(GIVEN_UP, "{}"))
+        given_up = json.loads(notes_of(workflow).get(GIVEN_UP, "{}"))
         # A pod that was given up before it started has lost nothing.
         pods = [pod for pod in view.pods if pod.node["phase"] != "Pending" and pod.node["id"] not in given_up]
         sources = [
@@ -216,9 +197,9 @@ class Runs:
                 head = self.client.get(WORKFLOWS, name, namespace, metadata_only=True)
                 if not is_leaving(head) and head["metadata"]["resourceVersion"] == known.version:
                     return known
-            workflow = self._get(namespace, name)
+            workflow = self.find(namespace, name)
         except NotFoundError:
-            raise GoneError(f"{self.backend}://{key}: this run is gone") from None
+            raise self.gone(namespace, name) from None
         plan = Plan(name, workflow["spec"])
         view = _view(plan, workflow)
         seen = Seen(workflow["metadata"]["resourceVersion"], workflow, plan, view)
@@ -240,14 +221,14 @@ class Runs:
         except ForbiddenError:
             cron = None  # who may not see crons has made none
         if cron is None:
-            raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone")
+            raise self.gone(namespace, name)
         runs = self.client.list(WORKFLOWS, namespace, labels=f"{CRON_LABEL}={name}", metadata_only=True).items
         newest = max(
             runs, key=lambda run: (run["metadata"]["creationTimestamp"], run["metadata"]["name"]), default=None
         )
         if newest is not None:
             return str(newest["metadata"]["name"])
-        return Snapshot(outline=unpacked_outline(_notes(cron).get(OUTLINE, "{}")), leaves=())
+        return Snapshot(outline=unpacked_outline(notes_of(cron).get(OUTLINE, "{}")), leaves=())
 
     def probe(self) -> None:
         """See whether the cluster could run anything.
@@ -268,7 +249,7 @@ class Runs:
 
     def cancel(self, handle: RunHandle, now: bool) -> None:
         """Ask a run to end. Written down only while it has not ended, which the server checks as it writes."""
-        namespace, name = place_of(handle)
+        namespace, name = self.place_of(handle)
         if self.client.find(WORKFLOWS, name, namespace, metadata_only=True) is None:
             started = self._of_cron(namespace, name)
             self.client.patch(CRON_WORKFLOWS, name, {"spec": {"suspend": True}}, namespace)
@@ -276,13 +257,13 @@ class Runs:
                 return
             name = started
         while True:
-            workflow = self._get(namespace, name)
+            workflow = self.find(namespace, name)
             status = workflow.get("status") or {}
             shutdown = workflow["spec"].get("shutdown", "")
             if status.get("phase") in ENDED or shutdown == "Terminate" or (shutdown and not now):
                 self.care.look_after(workflow, _view(Plan(name, workflow["spec"]), workflow))
                 return
-            notes = {} if CANCELLED in _notes(workflow) else {CANCELLED: _cancel_note(workflow)}
+            notes = {} if CANCELLED in notes_of(workflow) else {CANCELLED: _cancel_note(workflow)}
             patch: Object = {
                 "metadata": {"resourceVersion": workflow["metadata"]["resourceVersion"], "annotations": notes},
                 "spec": {"shutdown": "Terminate" if now else "Stop", "suspend": None},
@@ -293,46 +274,20 @@ class Runs:
             except ConflictError:
                 continue
 
-    def list_runs(self) -> Iterator[RunSummary]:
-        """The runs of the namespace, newest first."""
-        found = []
-        for workflow in self.client.list(WORKFLOWS, labels=f"{MANAGED}=flowcore").items:
-            if is_leaving(workflow):
-                continue
-            metadata, status = workflow["metadata"], workflow.get("status") or {}
-            handle = RunHandle(self.backend, f"{metadata['namespace']}/{metadata['name']}")
-            cancelled = CANCELLED in _notes(workflow)
-            phase = _PHASES.get(status.get("phase", ""), Phase.PENDING)
-            if cancelled and phase.ended:
-                phase = Phase.CANCELLED
-            summary = RunSummary(
-                handle,
-                _notes(workflow).get(WORKFLOW, metadata["name"]),
-                phase,
-                seconds(status.get("startedAt")),
-                seconds(status.get("finishedAt")),
-            )
-            found.append((metadata["creationTimestamp"], metadata["name"], summary))
-        found.sort(key=lambda entry: entry[:2], reverse=True)
-        return iter([summary for *_, summary in found])
-
     def delete(self, handle: RunHandle) -> None:
-        """Remove a run that is over, with all that belongs to it."""
-        namespace, name = place_of(handle)
-        if self.client.find(WORKFLOWS, name, namespace, metadata_only=True) is None:
-            self._of_cron(namespace, name)
-            self.client.delete(CRON_WORKFLOWS, name, namespace)
+        """Remove a run that is over, or a CronWorkflow, with all that belongs to it."""
+        namespace, name = self.place_of(handle)
+        if self.client.find(WORKFLOWS, name, namespace, metadata_only=True) is not None:
+            super().delete(handle)
             return
-        workflow = self._get(namespace, name)
-        if (workflow.get("status") or {}).get("phase") not in ENDED:
-            raise RefusedError(f"run {name} is not over; cancel it first, then delete it")
-        self.client.delete(WORKFLOWS, name, namespace, foreground=True)
+        self._of_cron(namespace, name)
+        self.client.delete(CRON_WORKFLOWS, name, namespace)
 
     def artifact(self, handle: RunHandle, step: str, output: str, target: str) -> str:
         """Copy an artifact to a place on this machine."""
         from flowcore_argo.download import download
 
-        namespace, name = place_of(handle)
+        namespace, name = self.place_of(handle)
         seen = self._fetch(namespace, name)
         leaf = next((leaf for leaf in seen.view.leaves if leaf.origin == step), None)
         place = None if leaf is None else leaf.outputs.get(output)
@@ -345,9 +300,9 @@ class Runs:
         """Run the failed steps again; what succeeded stays."""
         from flowcore_argo.resume import resumed
 
-        namespace, name = place_of(handle)
+        namespace, name = self.place_of(handle)
         while True:
-            workflow = self._get(namespace, name)
+            workflow = self.find(namespace, name)
             phase = (workflow.get("status") or {}).get("phase")
             if phase not in ENDED:
                 raise RefusedError(f"run {name} is not over, so there is nothing to resume")
@@ -366,12 +321,6 @@ class Runs:
             except ConflictError:
                 continue
 
-    def _get(self, namespace: str, name: str) -> Object:
-        found = self.client.find(WORKFLOWS, name, namespace)
-        if found is None or is_leaving(found):
-            raise GoneError(f"{self.backend}://{namespace}/{name}: this run is gone")
-        return found
-
 
 _PHASES: Final = {
     "Pending": Phase.PENDING,
@@ -382,21 +331,12 @@ _PHASES: Final = {
 }
 
 
-def place_of(handle: RunHandle) -> tuple[str, str]:
-    """The namespace and the name that a handle says."""
-    namespace, slash, name = handle.location.partition("/")
-    if not slash or not namespace or not name:
-        raise UsageError(f"{handle} is no run of Argo; a handle is argo://NAMESPACE/NAME")
-    return namespace, name
-
-
-def _notes(workflow: Mapping[str, Any]) -> Mapping[str, str]:
-    found: Mapping[str, str] = workflow["metadata"].get("annotations") or {}
-    return found
+def _kind(rendered: Rendered) -> Resource:
+    return CRON_WORKFLOWS if rendered.objects[0]["kind"] == "CronWorkflow" else WORKFLOWS
 
 
 def _view(plan: Plan, workflow: Object) -> View:
-    notes = _notes(workflow)
+    notes = notes_of(workflow)
     earlier = json.loads(notes.get(EARLIER, "{}"))
     given_up = json.loads(notes.get(GIVEN_UP, "{}"))
 

@@ -10,11 +10,13 @@ Each module has one idea:
 - ``fetching``: files that only a pod can read, copied to this machine (imported by who needs it)
 - ``logs``, ``watching``: log lines, each once; objects as they change
 - ``companions``, ``creating``: config maps for text that is too long or too odd; a run's object and what belongs to it
-- ``outlines``: the outline as text in an object
+- ``outlines``, ``marks``: the outline as text in an object; labels and annotations
+- ``runs``, ``backend``: runs that are one object each; the hooks that ask for them
 - ``images``: steps that name none
 """
 
 from flowcore_kubernetes.access import Access, find_access
+from flowcore_kubernetes.backend import KubernetesBackend
 from flowcore_kubernetes.causes import (
     Cause,
     cause_of,
@@ -26,7 +28,6 @@ from flowcore_kubernetes.causes import (
 )
 from flowcore_kubernetes.client import Client, Listing, PatchKind, connect
 from flowcore_kubernetes.companions import (
-    DIGEST,
     MOST_BYTES,
     Companions,
     Place,
@@ -50,6 +51,7 @@ from flowcore_kubernetes.errors import (
     UnavailableError,
 )
 from flowcore_kubernetes.logs import LINE_BYTES, PAGE_BYTES, LogPage, LogSource, read_logs
+from flowcore_kubernetes.marks import CANCELLED, DIGEST, MANAGED, OUTLINE, RUN, WORKFLOW, notes_of
 from flowcore_kubernetes.options import KubernetesOptions
 from flowcore_kubernetes.outlines import packed_outline, unpacked_outline
 from flowcore_kubernetes.presence import (
@@ -75,10 +77,12 @@ from flowcore_kubernetes.resources import (
 )
 from flowcore_kubernetes.retrying import Retries
 from flowcore_kubernetes.roles import Permission, role, role_binding
+from flowcore_kubernetes.runs import ObjectRuns
 from flowcore_kubernetes.transport import Traffic
 from flowcore_kubernetes.watching import Change, wait_for, watch
 
 __all__ = [
+    "CANCELLED",
     "CLAIMS",
     "COMPANIONS",
     "CONFIG_MAPS",
@@ -86,12 +90,16 @@ __all__ = [
     "DIGEST",
     "EVENTS",
     "LINE_BYTES",
+    "MANAGED",
     "MOST_BYTES",
     "NAMESPACES",
+    "OUTLINE",
     "PAGE_BYTES",
     "PODS",
+    "RUN",
     "SECRETS",
     "SERVICE_ACCOUNTS",
+    "WORKFLOW",
     "Access",
     "AlreadyExistsError",
     "ApiError",
@@ -103,6 +111,7 @@ __all__ = [
     "ExpiredError",
     "ForbiddenError",
     "InvalidError",
+    "KubernetesBackend",
     "KubernetesOptions",
     "Listing",
     "LogPage",
@@ -111,6 +120,7 @@ __all__ = [
     "NotFoundError",
     "NotInstalledError",
     "Object",
+    "ObjectRuns",
     "PatchKind",
     "Permission",
     "Place",
@@ -132,6 +142,7 @@ __all__ = [
     "find_access",
     "is_leaving",
     "missing_permissions",
+    "notes_of",
     "owned",
     "packed_outline",
     "read_logs",

@@ -14,12 +14,11 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from flowcore_kubernetes.marks import DIGEST
 from flowcore_kubernetes.resources import Object
 
 MOST_BYTES: Final = 1024 * 1024
 """What one config map may hold, keys included (the API server's own limit)."""
-DIGEST: Final = "flowcore.dev/digest"
-"""The annotation with the digest of an object's content."""
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from flowcore.plugin import RefusedError
 from flowcore_kubernetes.client import Client
-from flowcore_kubernetes.companions import DIGEST, owned
+from flowcore_kubernetes.companions import owned
 from flowcore_kubernetes.errors import AlreadyExistsError
+from flowcore_kubernetes.marks import DIGEST, notes_of
 from flowcore_kubernetes.resources import CLAIMS, CONFIG_MAPS, Object, Resource, name_of
 
 COMPANIONS: Final = {resource.kind: resource for resource in (CONFIG_MAPS, CLAIMS)}
@@ -74,4 +75,4 @@ def _is_ours(found: Mapping[str, Any], object: Mapping[str, Any], owner: Mapping
 
 
 def _digest_of(object: Mapping[str, Any]) -> str:
-    return str((object["metadata"].get("annotations") or {}).get(DIGEST, ""))
+    return str(notes_of(object).get(DIGEST, ""))

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from flowcore.plugin import CONTRACT, hookimpl
+from flowcore.plugin import hookimpl
+from flowcore_kubernetes import KubernetesBackend
 from flowcore_tekton.capabilities import CAN
 from flowcore_tekton.limits import ARGUMENT_BYTES, ITEMS, OUTPUT_BYTES, SCRIPT_BYTES, TASKS
 from flowcore_tekton.options import Options as _Options
 
 if TYPE_CHECKING:
-    from flowcore.plugin import Problem, Rendered, RunHandle, RunSummary, Snapshot, Workflow
+    from flowcore.plugin import Problem, Rendered, Workflow
     from flowcore_tekton.runs import Runs
 
 
-class TektonBackend:
+class TektonBackend(KubernetesBackend):
     """Runs workflows as PipelineRuns of Tekton."""
 
-    contract: ClassVar[int] = CONTRACT
     Options: ClassVar[type] = _Options
     name: ClassVar[str] = "tekton"
 
     def __init__(self, options: _Options) -> None:
+        super().__init__()
         self.options = options
-        self._runs: Runs | None = None
 
     def capabilities(self) -> frozenset[str]:
         return CAN
@@ -51,52 +50,12 @@ class TektonBackend:
         return render(workflow, self.options, self.name)
 
     @hookimpl
-    def submit(self, rendered: Rendered, key: str) -> RunHandle:
-        return self.runs.submit(rendered, key)
-
-    @hookimpl
-    def poll(self, handle: RunHandle, cursor: str, logs: bool) -> Snapshot:
-        return self.runs.poll(handle, cursor, logs)
-
-    @hookimpl
-    def cancel(self, handle: RunHandle, now: bool) -> None:
-        self.runs.cancel(handle, now)
-
-    @hookimpl
-    def validate(self, rendered: Rendered) -> None:
-        self.runs.validate(rendered)
-
-    @hookimpl
-    def artifact(self, handle: RunHandle, step: str, output: str, target: str) -> str:
-        return self.runs.artifact(handle, step, output, target)
-
-    @hookimpl
-    def list_runs(self) -> Iterator[RunSummary]:
-        return self.runs.list_runs()
-
-    @hookimpl
-    def delete(self, handle: RunHandle) -> None:
-        self.runs.delete(handle)
-
-    @hookimpl
-    def resume(self, handle: RunHandle) -> RunHandle:
-        return self.runs.resume(handle)
-
-    @hookimpl
-    def probe(self) -> None:
-        self.runs.probe()
-
-    @hookimpl
     def permissions(self, rendered: Rendered) -> str:
         from flowcore_tekton.allowed import text
 
         return text(rendered, self.options.namespace)
 
-    @property
-    def runs(self) -> Runs:
-        """The cluster's runs. The client is made when it is first asked for: rendering needs no cluster."""
-        if self._runs is None:
-            from flowcore_tekton.runs import Runs
+    def connect(self) -> Runs:
+        from flowcore_tekton.runs import Runs
 
-            self._runs = Runs.of(self.options, self.name)
-        return self._runs
+        return Runs.of(self.options, self.name)

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from attrs import define, field
 
 from flowcore_kubernetes import (
+    CANCELLED,
     PODS,
     Cause,
     Client,
@@ -22,12 +23,13 @@ from flowcore_kubernetes import (
     cause_of_text,
     events_of,
     is_leaving,
+    notes_of,
     why_never_started,
 )
 from flowcore_tekton.options import Options
-from flowcore_tekton.places import CANCELLED, PENDING_TIMEOUT, TASK_RUNS
+from flowcore_tekton.places import PENDING_TIMEOUT, TASK_RUNS
 from flowcore_tekton.status import given_up
-from flowcore_tekton.tracking import OF_RUN, Seen, notes_of
+from flowcore_tekton.tracking import OF_RUN, Seen
 from flowcore_tekton.view import Attempt, View
 
 

@@ -8,28 +8,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from flowcore.plugin import RefusedError, Rendered, Volume, Workflow, parse_quantity, write_yaml
-from flowcore_kubernetes import config_maps, packed_outline
+from flowcore_kubernetes import MANAGED, OUTLINE, WORKFLOW, config_maps, packed_outline
 from flowcore_kubernetes.images import notes_on_images
 from flowcore_tekton import groups
 from flowcore_tekton.gates import Gates
 from flowcore_tekton.lanes import chained, lanes
 from flowcore_tekton.limits import MATRIX, OBJECT_BYTES, TASKS
 from flowcore_tekton.options import Options
-from flowcore_tekton.places import (
-    FILES_MAP,
-    GROUP,
-    GUARD,
-    KIND,
-    MAIN,
-    MANAGED,
-    OUTLINE,
-    OUTLINE_KEY,
-    RUN_NAME,
-    TTL,
-    VERSION,
-    WORKFLOW,
-    WORKSPACE,
-)
+from flowcore_tekton.places import FILES_MAP, GROUP, GUARD, KIND, MAIN, OUTLINE_KEY, RUN_NAME, TTL, VERSION, WORKSPACE
 from flowcore_tekton.scopes import Scope, TaskNames, all_units, is_native, runs, scope_of
 from flowcore_tekton.tasks import STATES, Draft, Files, Object, TaskMaker, volume_name
 

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from attrs import define, field
 
 from flowcore.plugin import (
-    GoneError,
     Phase,
     RefusedError,
-    Rendered,
     RunHandle,
-    RunSummary,
     Snapshot,
     UsageError,
-    run_id,
 )
 from flowcore_kubernetes import (
-    COMPANIONS,
+    CANCELLED,
     CONFIG_MAPS,
-    AlreadyExistsError,
-    Client,
+    OUTLINE,
     ConflictError,
     InvalidError,
     LogSource,
     NotFoundError,
     Object,
-    accompany,
+    ObjectRuns,
+    Resource,
     connect,
     controller_fault,
-    create_anew,
-    is_leaving,
+    notes_of,
     read_logs,
     require_namespace,
     require_permissions,
@@ -47,21 +40,9 @@ from flowcore_tekton.allowed import RUNNING, USER
 from flowcore_tekton.care import Care
 from flowcore_tekton.logs import without_noise
 from flowcore_tekton.options import Options
-from flowcore_tekton.places import (
-    CANCELLED,
-    DIGEST,
-    MAIN,
-    MANAGED,
-    OUTLINE,
-    OUTLINE_KEY,
-    PIPELINE_RUNS,
-    RUN_LABEL,
-    TASK_RUNS,
-    TTL,
-    WORKFLOW,
-)
+from flowcore_tekton.places import MAIN, OUTLINE_KEY, PIPELINE_RUNS, TASK_RUNS, TTL
 from flowcore_tekton.told import Listener
-from flowcore_tekton.tracking import Seen, Tracker, condition, is_over, notes_of
+from flowcore_tekton.tracking import Seen, Tracker, condition, is_over
 from flowcore_tekton.view import view_of
 
 HELD: Final = "PipelineRunPending"
@@ -72,12 +53,13 @@ AT_ONCE: Final = "Cancelled"
 
 
 @define
-class Runs:
+class Runs(ObjectRuns):
     """The runs of one namespace."""
 
-    client: Client
+    kind: ClassVar[Resource] = PIPELINE_RUNS
+    times: ClassVar[tuple[str, str]] = ("startTime", "completionTime")
+
     options: Options
-    backend: str
     tracker: Tracker
     care: Care
     listener: Listener
@@ -87,28 +69,22 @@ class Runs:
     def of(cls, options: Options, backend: str) -> Runs:
         """The runs that the options lead to. Opens no connection."""
         client = connect(options)
-        return cls(client, options, backend, Tracker(client), Care(client, options), Listener(client))
+        return cls(client, backend, options, Tracker(client), Care(client, options), Listener(client))
 
     # Submit
 
-    def submit(self, rendered: Rendered, key: str) -> RunHandle:
-        """Start a run, or find the one that the key has started."""
-        name = run_id(rendered.name, key)
-        run, companions = _objects(rendered, name)
-        try:
-            created = create_anew(self.client, PIPELINE_RUNS, run)
-        except AlreadyExistsError:
-            created = self.client.get(PIPELINE_RUNS, name)
-            if notes_of(created).get(DIGEST) != rendered.digest:
-                raise RefusedError(
-                    f"the key was used for run {name} already, with other content; use another key for this one"
-                ) from None
-        if created["spec"].get("status") == HELD:
-            accompany(self.client, companions, created)
-            self._release(name)
-        return RunHandle(self.backend, f"{self.client.namespace}/{name}")
+    def hold(self, run: Object) -> None:
+        run["spec"]["status"] = HELD
 
-    def _release(self, name: str) -> None:
+    def is_held(self, run: Object) -> bool:
+        return bool(run["spec"].get("status") == HELD)
+
+    def phase(self, run: Object) -> Phase:
+        if not is_over(run):
+            return Phase.RUNNING if (run.get("status") or {}).get("startTime") else Phase.PENDING
+        return Phase.SUCCEEDED if condition(run)["status"] == "True" else Phase.FAILED
+
+    def release(self, name: str) -> None:
         """Let a run start that waited for its companions, unless it was cancelled meanwhile."""
         path = "/spec/status"
         patch = [{"op": "test", "path": path, "value": HELD}, {"op": "remove", "path": path}]
@@ -116,15 +92,8 @@ class Runs:
             self.client.patch(PIPELINE_RUNS, name, patch, kind="json")
         except InvalidError:
             # An earlier try may have arrived.
-            if self.client.get(PIPELINE_RUNS, name)["spec"].get("status") == HELD:
+            if self.is_held(self.client.get(PIPELINE_RUNS, name)):
                 raise
-
-    def validate(self, rendered: Rendered) -> None:
-        """Ask the server, and with it Tekton's admission webhook, whether it would take this."""
-        run, companions = _objects(rendered, run_id(rendered.name, "validate"))
-        self.client.create(PIPELINE_RUNS, run, dry_run=True)
-        for each in companions:
-            self.client.create(COMPANIONS[each["kind"]], each, dry_run=True)
 
     # Poll
 
@@ -174,10 +143,7 @@ class Runs:
             return
         metadata = seen.run["metadata"]
         self.client.delete(PIPELINE_RUNS, metadata["name"], metadata["namespace"], uid=metadata["uid"])
-        raise self._gone(metadata["namespace"], metadata["name"])
-
-    def _gone(self, namespace: str, name: str) -> GoneError:
-        return GoneError(f"{self.backend}://{namespace}/{name}: this run is gone")
+        raise self.gone(metadata["namespace"], metadata["name"])
 
     def _outline(self, run: Object) -> str:
         """The outline, which is in a companion if it is long: annotations are copied to every TaskRun and pod."""
@@ -195,7 +161,7 @@ class Runs:
         try:
             return self.tracker.fetch(namespace, name)
         except NotFoundError:
-            raise self._gone(namespace, name) from None
+            raise self.gone(namespace, name) from None
 
     def probe(self) -> None:
         """See whether the cluster could run anything.
@@ -228,7 +194,7 @@ class Runs:
         """Ask a run to end. Written down only while it has not ended, which the server checks as it writes."""
         namespace, name = self.place_of(handle)
         while True:
-            run = self._get(namespace, name)
+            run = self.find(namespace, name)
             asked = run["spec"].get("status", "")
             if is_over(run) or asked == AT_ONCE or (asked == GRACEFULLY and not now):
                 break
@@ -244,31 +210,6 @@ class Runs:
                 continue
         seen = self._fetch(namespace, name)
         self.care.look_after(seen, view_of(seen, self.listener.told(seen)))
-
-    def list_runs(self) -> Iterator[RunSummary]:
-        """The runs of the namespace, newest first."""
-        found = []
-        for run in self.client.list(PIPELINE_RUNS, labels=f"{MANAGED}=flowcore").items:
-            if is_leaving(run):
-                continue
-            metadata, status = run["metadata"], run.get("status") or {}
-            summary = RunSummary(
-                RunHandle(self.backend, f"{metadata['namespace']}/{metadata['name']}"),
-                notes_of(run).get(WORKFLOW, metadata["name"]),
-                _phase(run),
-                seconds(status.get("startTime")),
-                seconds(status.get("completionTime")),
-            )
-            found.append((metadata["creationTimestamp"], metadata["name"], summary))
-        found.sort(key=lambda entry: entry[:2], reverse=True)
-        return iter([summary for *_, summary in found])
-
-    def delete(self, handle: RunHandle) -> None:
-        """Remove a run that is over, with all that belongs to it."""
-        namespace, name = self.place_of(handle)
-        if not is_over(self._get(namespace, name)):
-            raise RefusedError(f"run {name} is not over; cancel it first, then delete it")
-        self.client.delete(PIPELINE_RUNS, name, namespace, foreground=True)
 
     def artifact(self, handle: RunHandle, step: str, output: str, target: str) -> str:
         """Copy an artifact to a place on this machine."""
@@ -299,38 +240,3 @@ class Runs:
         resume(self.client, seen, view_of(seen, self.listener.told(seen)))
         self.tracker.forget(namespace, name)
         return handle
-
-    def _get(self, namespace: str, name: str) -> Object:
-        found = self.client.find(PIPELINE_RUNS, name, namespace)
-        if found is None or is_leaving(found):
-            raise self._gone(namespace, name)
-        return found
-
-    def place_of(self, handle: RunHandle) -> tuple[str, str]:
-        """The namespace and the name that a handle says."""
-        namespace, slash, name = handle.location.partition("/")
-        if not slash or not namespace or not name:
-            raise UsageError(f"{handle} is no run of Tekton; a handle is {self.backend}://NAMESPACE/NAME")
-        return namespace, name
-
-
-def _objects(rendered: Rendered, name: str) -> tuple[Object, list[Object]]:
-    """The objects of a run: what was rendered, with the run's name."""
-    first, *rest = (json.loads(json.dumps(each)) for each in rendered.objects)
-    first["metadata"]["name"] = name
-    first["metadata"].setdefault("annotations", {})[DIGEST] = rendered.digest
-    if rest:
-        first["spec"]["status"] = HELD
-    for each in rest:
-        each["metadata"]["name"] = f"{name}-{each['metadata']['name']}"
-        each["metadata"].setdefault("labels", {}).update({MANAGED: "flowcore", RUN_LABEL: name})
-    return first, rest
-
-
-def _phase(run: Object) -> Phase:
-    """The phase of a run, as far as its own object tells it."""
-    if not is_over(run):
-        return Phase.RUNNING if (run.get("status") or {}).get("startTime") else Phase.PENDING
-    if CANCELLED in notes_of(run):
-        return Phase.CANCELLED
-    return Phase.SUCCEEDED if condition(run)["status"] == "True" else Phase.FAILED

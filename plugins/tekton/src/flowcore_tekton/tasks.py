@@ -31,6 +31,7 @@ from flowcore.plugin import (
     mangle,
     step_shim,
 )
+from flowcore_kubernetes import CANCELLED
 from flowcore_tekton.conditions import native_when
 from flowcore_tekton.gates import NEVER, Condition, Gate, Gates
 from flowcore_tekton.limits import ANNOTATION_BYTES, OUTPUT_BYTES, RESULT_BYTES
@@ -40,7 +41,6 @@ from flowcore_tekton.places import (
     ARTIFACTS,
     ATTEMPT,
     BEGIN,
-    CANCELLED,
     ENDS,
     ENTRYPOINT,
     FILES,

@@ -34,12 +34,6 @@ class Seen:
         return is_over(self.run)
 
 
-def notes_of(object: Mapping[str, Any]) -> Mapping[str, str]:
-    """An object's annotations."""
-    found: Mapping[str, str] = object["metadata"].get("annotations") or {}
-    return found
-
-
 def condition(object: Mapping[str, Any]) -> Mapping[str, Any]:
     """The condition by which Tekton says how a run of either kind is; empty before it has looked at it."""
     for each in (object.get("status") or {}).get("conditions") or ():

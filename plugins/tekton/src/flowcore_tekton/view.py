@@ -10,12 +10,12 @@ from typing import Any, Final
 from attrs import define, evolve, field, frozen
 
 from flowcore.plugin import Json, Leaf, Phase, Reason
-from flowcore_kubernetes import seconds
-from flowcore_tekton.places import ATTEMPT, CANCELLED, ITEM, ITEMS, MISSING_VALUE, SAID, STATUS, TOO_LONG
+from flowcore_kubernetes import CANCELLED, notes_of, seconds
+from flowcore_tekton.places import ATTEMPT, ITEM, ITEMS, MISSING_VALUE, SAID, STATUS, TOO_LONG
 from flowcore_tekton.plan import Spot, spots_of
 from flowcore_tekton.status import End, Status, began, end_of, ended, has_begun, results_of, why_pending
 from flowcore_tekton.told import Told
-from flowcore_tekton.tracking import OF_TASK, Seen, condition, is_over, notes_of
+from flowcore_tekton.tracking import OF_TASK, Seen, condition, is_over
 
 P = Phase
 
