@@ -100,11 +100,13 @@ def _entry(step: Step, facts: _Facts) -> dict[str, Any]:
         data["continue"] = True
     if step.foreach is not MISSING:
         data["each"] = len(step.foreach) if isinstance(step.foreach, list) else True
-    outputs = {
-        name: {} if output.default is MISSING else {"default": output.default}
-        for name, output in step.outputs.items()
-        if not output.artifact and (step.foreach is not MISSING or output.default is not MISSING)
-    }
+    outputs: dict[str, Any] = {}
+    if step.outputs:
+        outputs = {
+            name: {} if output.default is MISSING else {"default": output.default}
+            for name, output in step.outputs.items()
+            if not output.artifact and (step.foreach is not MISSING or output.default is not MISSING)
+        }
     if step.repeat is not None:
         data["until"] = unparse(step.repeat.until)
     if isinstance(step.action, Python) or facts.shimmed(step):

@@ -16,7 +16,7 @@ from flowcore_tekton.places import PIPELINE_RUNS, TASK_RUNS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("tekton-poll-cost")]
 
-GOING = 16
+MANY, FEW = 40, 16
 AT = "2026-01-01T00:00:01Z"
 LATER = "2026-01-01T00:00:09Z"
 
@@ -57,27 +57,34 @@ def test_a_poll_of_an_unchanged_run_takes_two_calls_and_50_kilobytes() -> None:
             },
         }
         client.create(TASK_RUNS, owned(body, created))
+        tell(index, index < MANY)
+
+    def tell(index: int, going: bool) -> None:
         state: dict[str, Any] = {"name": "main", "running": {"startedAt": AT}}
         found = {"conditions": [condition("Unknown", "Running")], "startTime": AT, "podName": "nowhere"}
-        if index >= GOING:
+        if not going:
             end = {"exitCode": 0, "reason": "Completed", "startedAt": AT, "finishedAt": LATER}
             state = {"name": "main", "terminated": end, "terminationReason": "Completed"}
             found |= {"conditions": [condition("True", "Succeeded")], "completionTime": LATER}
+        name = f"huge-by-hand-{run['spec']['pipelineSpec']['tasks'][index]['name']}"
         client.patch(TASK_RUNS, name, {"status": {**found, "steps": [state]}}, subresource="status")
 
     handle = RunHandle("tekton", f"{created['metadata']['namespace']}/huge-by-hand")
     try:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(make, range(TASKS)))
-        first = backend.poll(handle)
-        phases = [state.phase for state in first.steps.values()]
-        assert phases.count(Phase.RUNNING) == GOING
-        assert phases.count(Phase.SUCCEEDED) == TASKS - GOING
-        calls, size = client.traffic.calls, client.traffic.bytes
-        second = backend.poll(handle, first.cursor)
-        assert second.steps == {}
-        assert client.traffic.calls - calls <= 2
-        assert client.traffic.bytes - size <= 50_000
+        for going in (MANY, FEW):
+            for index in range(going, MANY):
+                tell(index, False)
+            first = backend.poll(handle)
+            phases = [state.phase for state in first.steps.values()]
+            assert phases.count(Phase.RUNNING) == going
+            assert phases.count(Phase.SUCCEEDED) == TASKS - going
+            calls, size = client.traffic.calls, client.traffic.bytes
+            second = backend.poll(handle, first.cursor)
+            assert second.steps == {}
+            assert client.traffic.calls - calls <= 2
+            assert client.traffic.bytes - size <= 50_000
     finally:
         client.delete(PIPELINE_RUNS, "huge-by-hand")
 

@@ -17,8 +17,9 @@ OF_TASK: Final = "tekton.dev/pipelineTask"
 """Tekton's own labels of a TaskRun: its PipelineRun, and its task in it."""
 _KEPT: Final = 16
 """Runs that are kept in memory."""
-_ASKED: Final = 60
-"""Tasks that fit into a selector; of more than that all are listed, which is compressed."""
+_ASKED: Final = 16
+"""Tasks that are asked for by name, 3 KB each; of more than that all are listed: the API server compresses answers over
+128 KiB (Kubernetes' KEP-156), to a tenth."""
 
 
 @frozen
