@@ -19,7 +19,7 @@ _KEPT: Final = 16
 """Runs that are kept in memory."""
 _ASKED: Final = 16
 """Tasks that are asked for by name, 3 KB each; of more than that all are listed: the API server compresses answers over
-128 KiB (Kubernetes' KEP-156), to a tenth."""
+128 KiB (its feature APIResponseCompression), to a tenth."""
 
 
 @frozen
