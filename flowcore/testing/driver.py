@@ -63,7 +63,7 @@ class Driver:
     clock: float = 0.0
 
     def run(self, scenario: Scenario) -> None:
-        """Run a scenario, or see that it is refused by name.
+        """Run a scenario, or see that it is refused by name. What ran as it must is deleted, where the backend can.
 
         A backend that lacks a capability which the scenario needs may still be able to run it, where the lowering finds
         a way; then it has to run exactly as on any other backend.
@@ -204,6 +204,7 @@ class _Session:
         self.key = secrets.token_hex(8)
         self.params = driver.params(scenario, self.token)
         self.seen = Observed()
+        self.runs: list[RunHandle] = []
 
     def play(self) -> None:
         rendered = self.backend.render(self.workflow, self.params)
@@ -215,6 +216,7 @@ class _Session:
             if self.scenario.may_refuse and all(word in str(error) for word in self.scenario.may_refuse):
                 return
             raise
+        self.runs.append(handle)
         self._round_trip(handle)
         try:
             self._first(handle)
@@ -230,6 +232,15 @@ class _Session:
         except BaseException:
             self._stop(handle)
             raise
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Delete the runs: a platform that keeps thousands gets slow."""
+        for handle in self.runs if self.backend.hooks.has("delete") else ():
+            try:
+                self.backend.delete(handle)
+            except GoneError:
+                pass
 
     def _round_trip(self, handle: RunHandle) -> None:
         if RunHandle.parse(str(handle)) != handle:
@@ -306,7 +317,9 @@ class _Session:
         elif isinstance(action, SubmitAgain):
             second = evolve(self.scenario, params={**self.scenario.params, **action.params})
             params = self.driver.params(second, self.token)
-            self._again(self.backend.submit(self.backend.render(self.workflow, params)), action.expect)
+            other = self.backend.submit(self.backend.render(self.workflow, params))
+            self.runs.append(other)
+            self._again(other, action.expect)
         elif isinstance(action, SameKey):
             other = self.backend.submit(rendered, self.key)
             if other != handle:
