@@ -77,7 +77,7 @@ class FaultSuite(EngineSuite):
     def test_a_scenario_ends_the_same_where_a_fifth_of_all_requests_break(self, name: str, tmp_path: Path) -> None:
         scenario = next(each for each in SCENARIOS if each.name == name)
         with FaultProxy(access(), Storm(ANYTHING, 0.2, seed=len(name))) as proxy:
-            Driver(self.through(proxy, tmp_path), DEADLINE, 0.7, 2.0).run(scenario)
+            Driver(self.through(proxy, tmp_path), DEADLINE, 1.5, 2.0).run(scenario)
             met = Counter(seen.fault for seen in proxy.seen if seen.fault)
         # How many depends on how long the run takes; the storm of each begins within its first ten requests.
         assert met

@@ -79,7 +79,7 @@ class RoleSuite(EngineSuite):
             space.account(f"steps-{name}", granted)
         backend = self.as_account(space, f"user-{name}", f"steps-{name}" if steps else "default")
         until(lambda: not fails(backend.probe))
-        Driver(backend, DEADLINE, 0.7, 2.0).run(scenario)
+        Driver(backend, DEADLINE, 1.5, 2.0).run(scenario)
 
     @pytest.mark.parametrize("name", PLAYED)
     def test_the_printed_roles_are_enough(self, name: str, played: dict[str, Future[None]]) -> None:

@@ -38,7 +38,7 @@ class TestScenarios(BackendSuite):
     options: ClassVar[Mapping[str, Json]] = {"kubeconfig": str(KUBECONFIG), "start_allowance": 60}
     concurrency: ClassVar[int] = 16
     deadline: ClassVar[float] = 900.0
-    interval: ClassVar[float] = 0.7
+    interval: ClassVar[float] = 1.5
     clock: ClassVar[float] = 2.0
 
     def make_secrets(self, folder: object, secrets: Texts, config_maps: Texts) -> dict[str, Json]:

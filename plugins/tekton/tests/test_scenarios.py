@@ -19,7 +19,7 @@ class TestScenarios(BackendSuite):
     options: ClassVar[Mapping[str, Json]] = {"kubeconfig": str(KUBECONFIG)}
     concurrency: ClassVar[int] = 16
     deadline: ClassVar[float] = 420.0
-    interval: ClassVar[float] = 0.7
+    interval: ClassVar[float] = 1.5
     clock: ClassVar[float] = 2.0
     refused: ClassVar[Mapping[str, str]] = {"retry-waiting-holds-no-slot": "parallelism"}
 
