@@ -299,7 +299,13 @@ class _Session:
 
     def _compare(self, handle: RunHandle, expect: Expect) -> None:
         fresh = Observed()
-        while fresh.last is None or fresh.last.more:
+        end = time.monotonic() + self.driver.deadline
+        # It is over, but not done before the last line came, which a broken request may delay.
+        while fresh.last is None or fresh.last.more or not fresh.last.done:
+            if fresh.last is not None and not fresh.last.more:
+                time.sleep(self.driver.interval)
+            if time.monotonic() > end:
+                raise Mismatch(f"a poll of everything is not done after {self.driver.deadline:.0f} s")
             fresh.take(self.backend.poll(handle, fresh.cursor, True))
         again = self.backend.poll(handle, self.seen.cursor, True)
         faults = [

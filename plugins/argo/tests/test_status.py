@@ -258,3 +258,19 @@ def test_packed_nodes_are_read_and_changed():
 def test_nodes_in_argos_own_database_are_refused():
     with pytest.raises(Exception, match="nodeStatusOffLoad"):
         nodes_of({"metadata": {"name": "x"}, "status": {"offloadNodeStatusVersion": "fnv:1"}})
+
+
+def test_a_pod_that_a_cancel_kept_from_being_made_was_no_attempt():
+    plan = plan_of("steps: {a: {command: [x]}, b: {retry: {limit: 1}, command: [x]}}")
+    told = "workflow shutdown with strategy: Stop"
+    nodes = [
+        node(".a", "Failed", told),
+        node(".b", "Failed", told, type="Retry"),
+        node(".b(0)", "Failed", told),
+    ]
+    view = view_of(plan, nodes, {}, {}, lambda message: None, cancel=Cancel(1.0))
+    assert {(leaf.origin, leaf.phase, leaf.attempts) for leaf in view.leaves} == {
+        ("a", Phase.CANCELLED, 0),
+        ("b", Phase.CANCELLED, 0),
+    }
+    assert view.pods == ()

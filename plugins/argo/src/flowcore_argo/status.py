@@ -83,6 +83,8 @@ that was not written an Error after exit code 0."""
 
 
 _SHUTDOWN: Final = re.compile("shutdown with strategy")
+_NEVER_MADE: Final = re.compile(r"workflow shutdown with strategy: \S")
+"""What Argo says of a pod that it did not make because of a cancel; one that it ended has two spaces there."""
 CANCELLED: Final = Row("", "", "", P.CANCELLED, "cancelled", "the run was cancelled")
 RUN_TIMEOUT: Final = Row("", "", "", P.CANCELLED, "run-timeout", "the run's time is over")
 
@@ -250,7 +252,7 @@ class _Reader:
                 parts.spot,
             )
             for number, node in sorted(nodes.items())
-            if node.get("type") == "Pod" and not _hit(node) and not self._too_late(node)
+            if node.get("type") == "Pod" and not _hit(node) and not _never_made(node) and not self._too_late(node)
         ]
 
     def leaf(self, origin: str, parts: _Parts) -> Leaf:
@@ -262,7 +264,8 @@ class _Reader:
             node = attempts[-1]
         last = attempts[-1] if attempts else node
         before = self.earlier.get(origin, 0)
-        count = before + (len(attempts) if attempts else 1 if node.get("type") == "Pod" else 0)
+        tried = attempts or ([node] if node.get("type") == "Pod" else [])
+        count = before + sum(not _never_made(each) for each in tried)
         phase = node["phase"]
         started = seconds((attempts[0] if attempts else node).get("startedAt"))
         if not self.ended(node) or not self.ended(last):
@@ -396,6 +399,10 @@ class _Reader:
                 if there is None or there == "true":
                     found[name] = _typed(text, declared[name].get("description", "string"))
         return found
+
+
+def _never_made(node: Node) -> bool:
+    return _NEVER_MADE.match(node.get("message") or "") is not None
 
 
 @frozen
