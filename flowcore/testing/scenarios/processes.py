@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowcore.runs import Phase
-from flowcore.testing.scenario import ANY, State, failed, lines, ok, run_failed, scenario, succeeded
+from flowcore.testing.scenario import ANY, State, failed, lines, ok, run_failed, scenario, skipped, succeeded
 
 TOKEN = "s3cr3t $(id) `id` '\" %d \\n {{x}} ${{x}} é"
 
@@ -164,6 +164,37 @@ steps:
   after: {needs: [makes], command: [echo, after]}
 """,
         succeeded({"makes": State(Phase.SUCCEEDED, exit_code=ANY), "after": ok()}),
+        needs="manifest",
+    ),
+    scenario(
+        "manifest-whose-failure-holds",
+        "S8",
+        """
+steps:
+  makes:
+    continue_on_failure: true
+    manifest:
+      apiVersion: v1
+      kind: ConfigMap
+      metadata: {name: "${{ run.id }}-made"}
+      data: {word: bye}
+    success_when: data.word == 'hello'
+    failure_when: data.letter == 'x' || data.word == 'bye'
+  after: {needs: [makes], command: [echo, after]}
+""",
+        succeeded({"makes": State(Phase.FAILED, "exit-code", exit_code=ANY), "after": ok()}),
+        needs="manifest continue",
+    ),
+    scenario(
+        "manifest-that-the-cluster-refuses",
+        "S8",
+        """
+steps:
+  makes:
+    manifest: {apiVersion: v1, kind: ConfigMap, metadata: {name: "no such_name"}}
+  after: {needs: [makes], command: [echo, after]}
+""",
+        run_failed({"makes": State(Phase.ERROR, "backend", exit_code=ANY), "after": skipped("needs")}),
         needs="manifest",
     ),
     scenario(

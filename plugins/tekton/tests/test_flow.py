@@ -267,10 +267,11 @@ def test_items_that_failed_have_defaults_in_the_list(pod):
     }
 
 
-def test_it_is_python_of_3_6():
-    source = Path(flow.__file__).read_text(encoding="utf-8")
+@pytest.mark.parametrize("program", ["flow.py", "manifest.py"])
+def test_it_is_python_of_3_6(program):
+    source = Path(flow.__file__).with_name(program).read_text(encoding="utf-8")
     ast.parse(source, feature_version=(3, 6))
     imported = {
         name.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import) for name in node.names
     }
-    assert imported <= set(sys.stdlib_module_names)
+    assert {name.partition(".")[0] for name in imported} <= {*sys.stdlib_module_names, "manifest"}

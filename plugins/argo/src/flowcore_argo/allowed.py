@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from flowcore.plugin import Rendered, write_yaml
 from flowcore_argo.places import CRON_WORKFLOWS, GROUP, TASK_RESULTS, WORKFLOWS
-from flowcore_kubernetes import CLAIMS, CONFIG_MAPS, EVENTS, PODS, Permission, role
+from flowcore_kubernetes import CLAIMS, CONFIG_MAPS, EVENTS, PODS, Permission, made, role
 
 USER: Final = "flowcore-argo"
 STEPS: Final = "flowcore-argo-steps"
@@ -52,19 +52,6 @@ def of_steps(rendered: Rendered) -> tuple[Permission, ...]:
             group, plural = made(json.loads(_without_tags(template["resource"]["manifest"])))
             found.append(Permission(group, plural, ("create", "get", "watch")))
     return tuple(found)
-
-
-def made(manifest: Mapping[str, Any]) -> tuple[str, str]:
-    """The group and the plural of what a manifest makes; the plural is English, as nearly all are."""
-    group, slash, _ = str(manifest.get("apiVersion", "")).partition("/")
-    kind = str(manifest.get("kind", "")).lower()
-    if kind.endswith(("s", "x", "ch", "sh")):
-        plural = f"{kind}es"
-    elif kind.endswith("y") and kind[-2:-1] not in "aeiou":
-        plural = f"{kind[:-1]}ies"
-    else:
-        plural = f"{kind}s"
-    return (group if slash else ""), plural
 
 
 def _without_tags(manifest: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from flowcore.plugin import MISSING, Container, Manifest, Nested, Problem, Step, Workflow, references
 from flowcore_argo.limits import REPEATS
-from flowcore_argo.manifests import condition
+from flowcore_kubernetes import condition_problems
 
 Where = tuple["str | int", ...]
 
@@ -99,15 +99,7 @@ def _step(path: Where, step: Step, siblings: Mapping[str, Step], backend: str) -
                 f"backend {backend} cannot tell whether a repeat failed or could not be run; ask `finished`",
             )
     if isinstance(step.action, Manifest):
-        for field in ("success_when", "failure_when"):
-            expr = getattr(step.action, field)
-            try:
-                if expr is not None:
-                    condition(expr)
-            except ValueError as error:
-                yield Problem((*path, field), f"Argo cannot ask this of an object: {error}")
-        if step.outputs:
-            yield Problem((*path, "outputs"), "a manifest has no outputs here")
+        yield from condition_problems(step.action, path)
     if step.foreach is not MISSING and step.cache is not None and isinstance(step.action, Nested):
         yield Problem((*path, "cache"), f"backend {backend} keeps single steps, not nested workflows")
     if step.labels or step.annotations:

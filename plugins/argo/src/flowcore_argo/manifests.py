@@ -7,20 +7,17 @@ kubelet would expand is in it, and values of steps, escaped the same way, come t
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from flowcore.plugin import Binary, Expr, Get, Literal, Ref, Template, Value
+from flowcore.plugin import Expr, Ref, Template, Value
 from flowcore_argo.expressions import Scope, text_code, value_code
 from flowcore_argo.places import RUN_NAME
 from flowcore_argo.quoting import tag
+from flowcore_kubernetes import Comparison
 
 if TYPE_CHECKING:
     from flowcore_argo.pods import Inputs
-
-_LABEL: Final = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_KEY: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_]*[A-Za-z0-9])?")
 
 
 def manifest_text(object: Mapping[str, Value], inputs: Inputs, scope: Scope) -> str:
@@ -81,35 +78,6 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("{", "\\u007b").replace("$", "\\u0024")
 
 
-def condition(expr: Expr) -> str:
-    """A condition as Argo takes it: comparisons of fields with plain values, all of which must hold.
-
-    Raises:
-        ValueError: if it is anything else, in words that complete "Argo cannot ask this: ".
-    """
-    if isinstance(expr, Binary) and expr.operator == "&&":
-        return f"{condition(expr.left)},{condition(expr.right)}"
-    if not isinstance(expr, Binary) or expr.operator not in ("==", "!=", ">", "<"):
-        raise ValueError("it takes field == value, !=, < and >, joined by &&")
-    if not isinstance(expr.right, Literal):
-        raise ValueError("the right side must be a plain value")
-    path = _path(expr.left)
-    value = expr.right.value
-    if expr.operator in ("<", ">"):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("< and > compare with whole numbers")
-        return f"{path} {expr.operator} {value}"
-    text = value if isinstance(value, str) else json.dumps(value)
-    if isinstance(value, (list, dict)) or value is None or not _LABEL.fullmatch(text):
-        raise ValueError(f"{text} is no label's value (letters, digits, - _ and . inside, 63 at most)")
-    return f"{path} {expr.operator} {text}"
-
-
-def _path(expr: Expr) -> str:
-    if isinstance(expr, Ref) and expr.kind == "object":
-        return expr.name
-    if isinstance(expr, Get):
-        if isinstance(expr.key, str) and not _KEY.fullmatch(expr.key):
-            raise ValueError(f"the key {expr.key!r} cannot be written in a path")
-        return f"{_path(expr.base)}.{expr.key}"
-    raise ValueError("the left side must be a field of the object")
+def condition(comparisons: Iterable[Comparison]) -> str:
+    """Comparisons as Argo takes them: of a success all have to hold, of a failure each one alone is one."""
+    return ",".join(f"{'.'.join(map(str, each.path))} {each.operator} {each.value}" for each in comparisons)

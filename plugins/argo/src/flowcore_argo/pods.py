@@ -53,6 +53,7 @@ from flowcore_argo.places import (
 )
 from flowcore_argo.quoting import EMPTY, handed_over, member, static, string_literal, tag
 from flowcore_argo.stores import read, written
+from flowcore_kubernetes import all_of, any_of
 
 INPUT: Final = NameRule(
     63, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", first="abcdefghijklmnopqrstuvwxyz"
@@ -355,9 +356,9 @@ class PodMaker:
             "manifest": manifest_text(manifest.object, inputs, scope),
         }
         if manifest.success_when is not None:
-            resource["successCondition"] = condition(manifest.success_when)
+            resource["successCondition"] = condition(all_of(manifest.success_when))
         if manifest.failure_when is not None:
-            resource["failureCondition"] = condition(manifest.failure_when)
+            resource["failureCondition"] = condition(any_of(manifest.failure_when))
         return {"resource": resource}
 
     def _memoize(self, step: Step, place: Place, inputs: Inputs, scope: Scope) -> Object:

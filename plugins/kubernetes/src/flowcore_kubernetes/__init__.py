@@ -7,6 +7,7 @@ Each module has one idea:
 - ``resources``, ``refusals``, ``errors``: kinds of objects; what the server's answers mean
 - ``roles``, ``presence``: permissions as Roles; whether a cluster has what a backend needs
 - ``causes``: why a pod does not start, or was lost
+- ``conditions``: what is asked of an object that a step makes
 - ``fetching``: files that only a pod can read, copied to this machine (imported by who needs it)
 - ``logs``, ``watching``: log lines, each once; objects as they change
 - ``companions``, ``creating``: config maps for text that is too long or too odd; a run's object and what belongs to it
@@ -35,6 +36,7 @@ from flowcore_kubernetes.companions import (
     digest,
     owned,
 )
+from flowcore_kubernetes.conditions import Comparison, all_of, any_of, condition_problems
 from flowcore_kubernetes.creating import COMPANIONS, accompany, create_anew, is_leaving
 from flowcore_kubernetes.errors import (
     AlreadyExistsError,
@@ -76,7 +78,7 @@ from flowcore_kubernetes.resources import (
     seconds,
 )
 from flowcore_kubernetes.retrying import Retries
-from flowcore_kubernetes.roles import Permission, role, role_binding
+from flowcore_kubernetes.roles import Permission, made, role, role_binding
 from flowcore_kubernetes.runs import ObjectRuns
 from flowcore_kubernetes.transport import Traffic
 from flowcore_kubernetes.watching import Change, wait_for, watch
@@ -107,6 +109,7 @@ __all__ = [
     "Change",
     "Client",
     "Companions",
+    "Comparison",
     "ConflictError",
     "ExpiredError",
     "ForbiddenError",
@@ -131,8 +134,11 @@ __all__ = [
     "Traffic",
     "UnavailableError",
     "accompany",
+    "all_of",
+    "any_of",
     "cause_of",
     "cause_of_text",
+    "condition_problems",
     "config_maps",
     "connect",
     "controller_fault",
@@ -141,6 +147,7 @@ __all__ = [
     "events_of",
     "find_access",
     "is_leaving",
+    "made",
     "missing_permissions",
     "notes_of",
     "owned",

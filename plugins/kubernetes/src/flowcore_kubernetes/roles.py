@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from attrs import frozen
 
@@ -71,3 +72,16 @@ def role_text(permission: Permission, namespace: str) -> str:
 
 def _rank(verb: str) -> tuple[int, str]:
     return (_VERBS.index(verb) if verb in _VERBS else len(_VERBS)), verb
+
+
+def made(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """The group and the plural of what a manifest makes; the plural is English, as nearly all are."""
+    group, slash, _ = str(manifest.get("apiVersion", "")).partition("/")
+    kind = str(manifest.get("kind", "")).lower()
+    if kind.endswith(("s", "x", "ch", "sh")):
+        plural = f"{kind}es"
+    elif kind.endswith("y") and kind[-2:-1] not in "aeiou":
+        plural = f"{kind[:-1]}ies"
+    else:
+        plural = f"{kind}s"
+    return (group if slash else ""), plural

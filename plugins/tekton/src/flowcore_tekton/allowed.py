@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Iterator
+from typing import Any, Final
 
 from flowcore.plugin import Rendered, write_yaml
-from flowcore_kubernetes import CONFIG_MAPS, EVENTS, PODS, Permission, role
+from flowcore_kubernetes import CONFIG_MAPS, EVENTS, PODS, Permission, made, role
 from flowcore_tekton.places import PIPELINE_RUNS, TASK_RUNS
 
 USER: Final = "flowcore-tekton"
+STEPS: Final = "flowcore-tekton-steps"
 
 READING: Final = (
     Permission.on(PIPELINE_RUNS, "get", "list"),
@@ -43,7 +46,28 @@ def of_user(rendered: Rendered) -> tuple[Permission, ...]:
     return tuple(found)
 
 
+def of_steps(rendered: Rendered) -> tuple[Permission, ...]:
+    """What the steps' service account needs: to make the objects of manifests. Tekton does the rest."""
+    found = [Permission(*made(each), ("create", "get")) for each in _manifests(rendered)]
+    return tuple(dict.fromkeys(found))
+
+
+def _manifests(rendered: Rendered) -> Iterator[dict[str, Any]]:
+    """Kinds of the objects that steps make, out of the plans of their tasks."""
+    for companion in rendered.objects[1:]:
+        texts: Any = companion.get("data") or {}
+        for key, text in texts.items():
+            code = json.loads(text).get("manifest") if key.endswith(".json") else None
+            if code is not None:
+                fields = code[1]
+                kinds = {name: fields[name] if code[0] == "lit" else fields[name][1] for name in ("apiVersion", "kind")}
+                yield kinds
+
+
 def text(rendered: Rendered, namespace: str) -> str:
-    """The Role as YAML. Tekton's controller does all that steps need, so these need none."""
-    user = role(USER, of_user(rendered), namespace)
-    return f"# for whoever submits; the service account of the steps needs nothing\n{write_yaml(user)}"
+    """The Roles as YAML."""
+    user, steps = role(USER, of_user(rendered), namespace), of_steps(rendered)
+    if not steps:
+        return f"# for whoever submits; the service account of the steps needs nothing\n{write_yaml(user)}"
+    own = write_yaml(role(STEPS, steps, namespace))
+    return f"# for whoever submits\n{write_yaml(user)}---\n# for the service account of the steps\n{own}"

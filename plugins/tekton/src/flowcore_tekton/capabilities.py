@@ -28,6 +28,7 @@ HOW: Final[dict[str, str]] = {
     "secrets": "`env`, `envFrom` and volumes",
     "parallelism": "`runAfter`: with N slots there are N lanes of tasks, and in each one runs after another",
     "on_exit": "one finally task a step",
+    "manifest": "a step of Python that creates the object as the run's service account, and waits",
     "script": "a file out of a config map of the run",
     "python": "a file out of a config map of the run",
 }
@@ -39,7 +40,6 @@ WHY_NOT: Final[dict[str, str]] = {
     "foreach.nested": "a matrix is of one task, so an inner workflow cannot run once an item of a list that only the"
     " run knows; a list that is known before becomes steps",
     "cache": "Tekton keeps no results of earlier runs",
-    "manifest": "there is no task that creates an object; run kubectl in a step with a service account that may",
 }
 """Each capability that is not declared, and why; what the core makes of some of them all the same."""
 

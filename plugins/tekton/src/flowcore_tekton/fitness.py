@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from flowcore.plugin import MISSING, Nested, Problem, Step, Workflow
+from flowcore.plugin import MISSING, Manifest, Nested, Problem, Step, Workflow
+from flowcore_kubernetes import condition_problems
 from flowcore_tekton.quoting import is_reference
 
 Where = tuple["str | int", ...]
@@ -49,6 +50,8 @@ def _step(path: Where, step: Step, backend: str) -> Iterator[Problem]:
         yield Problem((*path, "working_dir"), "Tekton would take the $(...) in it for a reference of its own")
     for field in ("labels", "annotations"):
         yield from _references((*path, field), getattr(step, field))
+    if isinstance(step.action, Manifest):
+        yield from condition_problems(step.action, path)
     if path[0] == "on_exit" and step.retry is not None and step.retry.only:
         message = f"backend {backend} cannot end a step of on_exit before its last attempt (retry.only); leave only out"
         yield Problem((*path, "retry", "only"), message)

@@ -5,6 +5,7 @@ It travels as a text and needs Python 3.6 and its standard library alone. ``WHAT
 * ``begin``: decide whether the step runs, and compose the values that it is given;
 * ``seal``: see how it ended, check and publish what it left;
 * ``items``: decide which items a foreach has;
+* ``manifest``: create an object of the cluster, and wait until a condition on it holds;
 * ``join``: gather the outputs and the status of a foreach or of a nested workflow.
 
 ``PLAN`` is the JSON file that says all about the step; behind each ``--`` stand a name and the texts of one result.
@@ -324,6 +325,11 @@ def seal(plan, scope):
             publish(plan, scope, values)
         except BadOutput as fault:
             status, reason, message = "failed", "output", str(fault)
+    return end(plan, scope, status, reason, message, code)
+
+
+def end(plan, scope, status, reason, message, code=None):
+    """Tell how the step ended, and give what this program ends with."""
     say(plan, scope, status, reason, message, code)
     if status == "succeeded":
         return 0
@@ -334,6 +340,19 @@ def seal(plan, scope):
     left = int(os.environ.get("FLOW_RETRIES") or 0) < plan.get("limit", 0)
     cause = "timeout" if reason == "timeout" else status
     return 1 if left and cause in (plan.get("only") or ("failed", "error", "timeout")) else 0
+
+
+def manifest(plan, scope):
+    import manifest as cluster
+
+    try:
+        made = evaluate(plan["manifest"], scope)
+    except Wrong as fault:
+        return end(plan, scope, "error", "expression", str(fault))
+    success, failure = plan.get("success", []), plan.get("failure", [])
+    owner = dict(plan["owner"], name=os.environ["FLOW_RUN"], uid=os.environ["FLOW_UID"])
+    status, reason, message = cluster.run(cluster.Api(), made, success, failure, owner, plan.get("timeout"))
+    return end(plan, scope, status, reason, message)
 
 
 def ended(plan):
@@ -543,7 +562,8 @@ def main(words):
             given.setdefault(name, [])
         elif name is not None:
             given[name].append(word)
-    return {"begin": begin, "seal": seal, "items": items, "join": join}[words[0]](plan, Scope(plan, given))
+    parts = {"begin": begin, "seal": seal, "manifest": manifest, "items": items, "join": join}
+    return parts[words[0]](plan, Scope(plan, given))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from flowcore.plugin import (
     MISSING,
     ConfigMapKey,
     Container,
+    Manifest,
     Python,
     RefusedError,
     Script,
@@ -31,7 +32,7 @@ from flowcore.plugin import (
     mangle,
     step_shim,
 )
-from flowcore_kubernetes import CANCELLED
+from flowcore_kubernetes import CANCELLED, all_of, any_of
 from flowcore_tekton.conditions import native_when
 from flowcore_tekton.gates import NEVER, Condition, Gate, Gates
 from flowcore_tekton.limits import ANNOTATION_BYTES, OUTPUT_BYTES, RESULT_BYTES
@@ -44,6 +45,7 @@ from flowcore_tekton.places import (
     ENDS,
     ENTRYPOINT,
     FILES,
+    GROUP,
     HOME,
     ITEM,
     ITEMS,
@@ -51,6 +53,7 @@ from flowcore_tekton.places import (
     MAIN,
     OWN_WHEN,
     PENDING_TIMEOUT,
+    PIPELINE_RUNS,
     RESULTS,
     RUN,
     RUN_NAME,
@@ -58,6 +61,7 @@ from flowcore_tekton.places import (
     SEAL,
     STATUS,
     STEP,
+    VERSION,
     VOLUMES,
     WORKSPACE,
 )
@@ -70,6 +74,9 @@ Object = dict[str, Any]
 
 PROGRAM: Final = "flow.py"
 """The file with what helper steps run."""
+MANIFEST: Final = "manifest.py"
+"""The file with what makes an object of the cluster."""
+RUN_UID: Final = {"name": "FLOW_UID", "value": "$(context.pipelineRun.uid)"}
 SHIM: Final = "step.sh"
 """The file with the core's shim, which many steps may share."""
 FILES_VOLUME: Final = "flowcore-files"
@@ -110,6 +117,8 @@ class Draft:
     """The same as code, where ``flow-begin`` decides."""
     items: Any = None
     inline_items: list[str] | None = None
+    object: Any = None
+    """The object of a manifest as code."""
 
 
 @define
@@ -163,6 +172,8 @@ class TaskMaker:
             image=self._image(unit, words),
             inline_items=inline,
         )
+        if isinstance(step.action, Manifest):
+            draft.object = reader.code(dict(step.action.object))
         if step.when is not None and not unit.decides:
             draft.when = native_when(step.when, reader) if self.native or unit.scope.on_exit else None
             if draft.when is None:
@@ -189,6 +200,8 @@ class TaskMaker:
         return gate
 
     def _image(self, unit: Unit, words: Words) -> str:
+        if isinstance(unit.step.action, Manifest):
+            return self.options.helper_image
         image = unit.step.image
         if image is None:
             return self.options.image
@@ -210,6 +223,8 @@ class TaskMaker:
 
     def _command(self, unit: Unit, step: Step) -> tuple[list[Text], list[Text]]:
         action = step.action
+        if isinstance(action, Manifest):
+            return [], []
         if isinstance(action, Container):
             if action.command is None:
                 return [], list(action.args)
@@ -233,7 +248,9 @@ class TaskMaker:
         values = {name: output for name, output in step.outputs.items() if not output.artifact}
         artifacts = [name for name, output in step.outputs.items() if output.artifact]
         told = not self.native and not unit.scope.on_exit and asked_how(unit)
-        seals = bool(values or artifacts or soft or told)
+        makes = isinstance(step.action, Manifest)
+        # What makes an object is flowcore's own, and tells itself how it ended.
+        seals = bool(values or artifacts or soft or told) and not makes
         may_stop = (
             draft.decision is not None
             or draft.reader.may_miss
@@ -247,7 +264,7 @@ class TaskMaker:
             and bool(draft.command)
             and (step.timeout is not None or soft or "failed" in unit.asked or unit.watched)
         )
-        plan = self._plan(draft, seals) if begins or seals else {}
+        plan = self._plan(draft, seals) if begins or seals or makes else {}
         if soft:
             assert retry is not None
             plan.update({"soft": True, "limit": retry.limit, "only": list(retry.only)})
@@ -257,7 +274,8 @@ class TaskMaker:
             plan["backoff"] = [retry.backoff.initial, retry.backoff.factor, retry.backoff.max]
         steps = []
         program = self.program(unit.task) if plan else []
-        main = self._main(draft, wrapped, goes_on, begins and retry is not None)
+        counts = begins and retry is not None
+        main = self._maker(draft, program, counts) if makes else self._main(draft, wrapped, goes_on, counts)
         if begins:
             begin = self.helper(BEGIN, "begin", program, draft.reader, retry is not None, unit.kind == "each")
             if retry is not None:
@@ -279,7 +297,7 @@ class TaskMaker:
         if plan:
             plan["room"] = min(4096, RESULT_BYTES // (len(steps) + 1)) - _MARGIN
             self.keep_plan(unit.task, plan)
-        results = [STATUS, SAID] if begins or seals else []
+        results = [STATUS, SAID] if begins or seals or makes else []
         results += [result_name(name) for name in values]
         task = self._pipeline_task(draft, soft)
         if retry is not None:
@@ -374,11 +392,30 @@ class TaskMaker:
                 plan["gathered"] = f"{ARTIFACTS}/{unit.origin}"
         if unit.watched:
             plan["status"] = end_place(unit)
+        if isinstance(step.action, Manifest):
+            plan["manifest"] = draft.object
+            plan["owner"] = {"apiVersion": f"{GROUP}/{VERSION}", "kind": PIPELINE_RUNS.kind}
+            for name, expr, read in (
+                ("success", step.action.success_when, all_of),
+                ("failure", step.action.failure_when, any_of),
+            ):
+                if expr is not None:
+                    plan[name] = [[list(each.path), each.operator, each.value] for each in read(expr)]
+            if step.timeout is not None:
+                plan["timeout"] = step.timeout
         return plan
+
+    def _maker(self, draft: Draft, program: list[str], counts: bool) -> Object:
+        """The main step of a manifest."""
+        self.files.add(MANIFEST, text_of(MANIFEST))
+        main = self.helper(MAIN, "manifest", program, draft.reader, draft.unit.step.retry is not None)
+        own = self._own_variables(draft.unit, counts)
+        main["env"] = [*own, *(each for each in main["env"] if each["name"] != "FLOW_RUN"), RUN_UID]
+        return main
 
     def program(self, task: str) -> list[str]:
         """The command of a helper step of a task, with a gap where it is said what it does."""
-        self.files.add(PROGRAM, program_text())
+        self.files.add(PROGRAM, text_of(PROGRAM))
         return ["python3", f"{FILES}/{PROGRAM}", "", f"{FILES}/{task}.json"]
 
     def keep_plan(self, task: str, plan: Object) -> None:
@@ -683,6 +720,6 @@ def resources_of(step: Step) -> Object:
 
 
 @cache
-def program_text() -> str:
-    """The text of ``flow.py``."""
-    return Path(__file__).with_name(PROGRAM).read_text(encoding="utf-8")
+def text_of(program: str) -> str:
+    """The text of a program that travels with the run."""
+    return Path(__file__).with_name(program).read_text(encoding="utf-8")
