@@ -260,6 +260,23 @@ def test_nodes_in_argos_own_database_are_refused():
         nodes_of({"metadata": {"name": "x"}, "status": {"offloadNodeStatusVersion": "fnv:1"}})
 
 
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("main: Error (exit code 64): failure condition '{data.x == [y]}' evaluated true", (Phase.FAILED, "exit-code")),
+        ('main: Error (exit code 64): The ConfigMap "no such" is invalid', (Phase.ERROR, "backend")),
+        ("main: Error (exit code 64): no such file or directory", (Phase.ERROR, "backend")),
+        ("Pod was active on the node longer than the specified deadline", (Phase.FAILED, "timeout")),
+    ],
+)
+def test_how_a_manifest_ended(message, expected):
+    plan = plan_of("steps: {a: {manifest: {apiVersion: v1, kind: ConfigMap, metadata: {name: x}}}}")
+    code = exited(64) if "64" in message else {}
+    leaf = leaves_of(plan, node(".a", "Failed", message, **code))["a"]
+    assert (leaf.phase, leaf.reason) == expected
+    assert leaf.message
+
+
 def test_a_pod_that_a_cancel_kept_from_being_made_was_no_attempt():
     plan = plan_of("steps: {a: {command: [x]}, b: {retry: {limit: 1}, command: [x]}}")
     told = "workflow shutdown with strategy: Stop"

@@ -93,11 +93,14 @@ def _step(path: Where, step: Step, siblings: Mapping[str, Step], backend: str) -
             f"backend {backend} goes {REPEATS} iterations deep, and this is {step.repeat.max}",
         )
     for other, need in step.needs.items():
-        if need == "failed" and other in siblings and siblings[other].repeat is not None:
-            yield Problem(
-                (*path, "needs", other),
-                f"backend {backend} cannot tell whether a repeat failed or could not be run; ask `finished`",
-            )
+        if need == "failed" and other in siblings:
+            asked = siblings[other]
+            what = "repeat" if asked.repeat is not None else "manifest" if isinstance(asked.action, Manifest) else ""
+            if what:
+                yield Problem(
+                    (*path, "needs", other),
+                    f"backend {backend} cannot tell whether a {what} failed or could not be run; ask `finished`",
+                )
     if isinstance(step.action, Manifest):
         yield from condition_problems(step.action, path)
     if step.foreach is not MISSING and step.cache is not None and isinstance(step.action, Nested):

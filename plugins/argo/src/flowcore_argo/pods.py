@@ -42,6 +42,7 @@ from flowcore_argo.places import (
     ARTIFACT_NAMES,
     ARTIFACTS,
     EVICTED,
+    FAILURE_HOLDS,
     FILES,
     ITEMS,
     OUTPUTS,
@@ -187,7 +188,7 @@ class PodMaker:
             artifacts = [name for name, output in step.outputs.items() if output.artifact]
             _add(template, "outputs", written(artifacts, place.step, place.origin.endswith("[*]")))
         if step.retry is not None and step.retry.limit:
-            template["retryStrategy"] = retry_strategy(step.retry)
+            template["retryStrategy"] = retry_strategy(step.retry, isinstance(step.action, Manifest))
         if step.timeout is not None:
             # Argo's own ``timeout`` counts waiting too and replaces this: it is left out.
             deadline = max(1, round(step.timeout + self.options.start_allowance))
@@ -423,15 +424,16 @@ def input_name(expr: Expr) -> str:
     return expr.name if expr.kind == "param" else expr.kind.replace(".", "-")
 
 
-def retry_strategy(retry: Retry) -> Object:
-    """Argo's retryStrategy."""
+def retry_strategy(retry: Retry, makes: bool = False) -> Object:
+    """Argo's retryStrategy; ``makes``: of a step that makes an object."""
+    causes = OF_MANIFESTS if makes else RETRY_ONLY
     strategy: Object = {"limit": str(retry.limit), "retryPolicy": "Always"}
     if retry.backoff is not None:
         strategy["backoff"] = {"duration": f"{retry.backoff.initial:g}s", "factor": str(retry.backoff.factor)}
         if retry.backoff.max is not None:
             strategy["backoff"]["cap"] = f"{retry.backoff.max:g}s"
     if retry.only and set(retry.only) != set(RETRY_ONLY):
-        strategy["expression"] = " || ".join(f"({RETRY_ONLY[kind]})" for kind in RETRY_ONLY if kind in retry.only)
+        strategy["expression"] = " || ".join(f"({causes[kind]})" for kind in causes if kind in retry.only)
     return strategy
 
 
@@ -451,6 +453,13 @@ RETRY_ONLY: Final = {
 }
 """What each word of ``retry.only`` asks of the attempt before. An output that was not written is Argo's Error with exit
 code 0; a program that is not in the image, and a pod that its machine evicted, are its Failed."""
+
+OF_MANIFESTS: Final = {
+    "failed": _says(FAILURE_HOLDS),
+    "error": f"!({_says(FAILURE_HOLDS, *_TIMED_OUT)})",
+    "timeout": _says(*_TIMED_OUT),
+}
+"""The same where the attempt made an object."""
 
 FOR_EVER: Final = "876000h"
 """Argo wants an age: a hundred years."""

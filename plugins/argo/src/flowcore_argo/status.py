@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
 from flowcore.plugin import BAD_OUTPUT, Json, Leaf, Phase, Reason, Type, misfit
 from flowcore_argo.limits import OUTPUT_BYTES
-from flowcore_argo.places import ARTIFACT_NAMES, EVICTED, OUTPUTS
+from flowcore_argo.places import ARTIFACT_NAMES, EVICTED, FAILURE_HOLDS, OUTPUTS
 from flowcore_argo.plan import Plan, Spot
 from flowcore_kubernetes import seconds
 
@@ -75,12 +75,17 @@ ENDS: Final[tuple[Row, ...]] = (
     Row("Failed", "^timeout$", "", P.FAILED, "timeout", "its time is over"),
     Row("Failed|Error", "failed to pull|ImagePull", "", P.ERROR, "image"),
     Row("Failed|Error", "exceeded quota|Pod was rejected: Node didn't have enough", "", P.ERROR, "capacity"),
-    Row("Failed", "failure condition", "", P.FAILED, "exit-code"),
     Row("Failed|Error", "", "", P.ERROR, "backend"),
 )
 """How a node ended. A program that is not in the image is a Failed of Argo's executor with exit code 64, and an output
 that was not written an Error after exit code 0."""
 
+
+OF_MANIFESTS: Final = (
+    Row("Failed", FAILURE_HOLDS, "", P.FAILED, "exit-code"),
+    Row("Failed", "", "64", P.ERROR, "backend"),
+)
+"""The same of what made an object: the executor has one exit code for all that goes wrong."""
 
 _SHUTDOWN: Final = re.compile("shutdown with strategy")
 _NEVER_MADE: Final = re.compile(r"workflow shutdown with strategy: \S")
@@ -271,8 +276,8 @@ class _Reader:
         if not self.ended(node) or not self.ended(last):
             if phase not in ("Pending", "Running", ""):
                 return Leaf(origin, P.RUNNING, attempts=count, started=started)
-            return self._going(origin, node, last, attempts, count, started)
-        row, exit_code = self._end(node, last)
+            return self._going(origin, node, last, attempts, count, started, spot)
+        row, exit_code = self._end(node, last, spot)
         row = self._in_time(row, last)
         if row.phase is P.SKIPPED or (row.phase is P.CANCELLED and count == before):
             return Leaf(origin, row.phase, row.reason, _message(row, node, last, exit_code))
@@ -309,11 +314,11 @@ class _Reader:
         return evolve(leaf, outputs={**outputs, **_artifacts(spot)})
 
     def _going(
-        self, origin: str, node: Node, last: Node, attempts: list[Node], count: int, started: float | None
+        self, origin: str, node: Node, last: Node, attempts: list[Node], count: int, started: float | None, spot: Spot
     ) -> Leaf:
         """A leaf that has not ended. The node of all attempts waits while the last one has failed."""
         if attempts and last["phase"] not in ("Pending", "Running", ""):
-            row, exit_code = self._end(last, last)
+            row, exit_code = self._end(last, last, spot)
             return Leaf(
                 origin, P.RUNNING, "retrying", _message(row, last, last, exit_code), attempts=count, started=started
             )
@@ -325,7 +330,7 @@ class _Reader:
         phase = P.RUNNING if len(attempts) > 1 else P.PENDING
         return Leaf(origin, phase, reason, message, attempts=count if phase is P.RUNNING else 0)
 
-    def _end(self, node: Node, last: Node) -> tuple[Row, str]:
+    def _end(self, node: Node, last: Node, spot: Spot) -> tuple[Row, str]:
         """The row of an ended node: what its last attempt says goes first, a cancel or deadline of the whole before."""
         exit_code = str((last.get("outputs") or {}).get("exitCode") or "")
         own = node.get("message") or ""
@@ -333,9 +338,8 @@ class _Reader:
             return _row(node["phase"], own, ""), ""
         if node is not last and node["phase"] == "Succeeded":
             return _row("Succeeded", "", exit_code), exit_code
-        return _row(
-            last["phase"] if last is not node else node["phase"], last.get("message") or own, exit_code
-        ), exit_code
+        rows = (*OF_MANIFESTS, *ENDS) if "resource" in spot.template else ENDS
+        return _row(last["phase"], last.get("message") or own, exit_code, rows), exit_code
 
     def _too_late(self, node: Node) -> bool:
         """Whether a pod was made only when the run's time was over already: it never came to run."""
@@ -443,8 +447,8 @@ def _hit(node: Node) -> bool:
     return bool((node.get("memoizationStatus") or {}).get("hit"))
 
 
-def _row(phase: str, message: str, exit_code: str) -> Row:
-    for row in ENDS:
+def _row(phase: str, message: str, exit_code: str, rows: Sequence[Row] = ENDS) -> Row:
+    for row in rows:
         if (
             re.fullmatch(row.native, phase)
             and (not row.message or re.search(row.message, message))
