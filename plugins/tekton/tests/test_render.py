@@ -88,6 +88,16 @@ def test_a_result_gives_the_order_by_itself(backend):
     assert task["taskSpec"]["steps"][0]["command"] == ["echo", "$(params.a-n)"]
 
 
+@pytest.mark.parametrize(
+    "word", ["$(steps.flow-begin.results.go)", "$(${{ item }})"]
+)
+def test_a_text_that_the_entrypoint_would_expand_is_composed_before_it(word, backend):
+    steps = {"x": {"foreach": ["steps.flow-begin.results.go", 1], "command": ["echo", word]}}
+    task = tasks(backend.render(load(document(steps))))["x"]
+    assert [step["name"] for step in task["taskSpec"]["steps"]] == ["flow-begin", "main"]
+    assert task["taskSpec"]["steps"][1]["command"] == ["echo", "$(steps.flow-begin.results.v1)"]
+
+
 def test_a_timeout_is_always_written(backend):
     assert backend.render(load(document({"a": {"command": ["true"]}}))).objects[0]["spec"]["timeouts"] == {
         "pipeline": "0"
