@@ -36,7 +36,7 @@ class Server(EngineSuite):
         def rendered(size: int) -> Rendered:
             steps = {f"s{index}": {"command": ["echo", "x" * (size // 16)]} for index in range(16)}
             document = {"flowcore": 1, "name": "big", "defaults": {"image": "busybox:1"}, "steps": steps}
-            return backend.render(load(json.dumps(document)))
+            return backend.render(load(json.dumps(document, indent=1)))
 
         fits, too_large = 0, 2_000_000
         while too_large - fits > 2000:
