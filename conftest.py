@@ -9,6 +9,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# Tests that several plugins share; what fails in them is told as in their own.
+pytest.register_assert_rewrite("any_values", "on_kubernetes")
+
 # Machines that run the tests may be slow, and a slow example is no wrong one.
 hypothesis.settings.register_profile("flowcore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("flowcore")

@@ -95,7 +95,7 @@ class Plan:
 
 
 class Storm(Plan):
-    """Breaks a share of all requests, each time by a fault drawn from a list; the same seed draws the same."""
+    """Breaks a share of all requests, each by a fault drawn from those of a list that fit; a seed draws the same."""
 
     def __init__(self, faults: Iterable[Fault], share: float, seed: int = 1) -> None:
         super().__init__(())
@@ -105,8 +105,9 @@ class Storm(Plan):
 
     def choose(self, method: str, path: str) -> Fault | None:
         with self._lock:
-            drawn, fault = self._random.random(), self._random.choice(self._choices)
-        return fault if drawn < self._share and fault.fits(method, path) else None
+            drawn, which = self._random.random(), self._random.random()
+        fitting = [fault for fault in self._choices if fault.fits(method, path)]
+        return fitting[int(which * len(fitting))] if fitting and drawn < self._share else None
 
 
 class FaultProxy:

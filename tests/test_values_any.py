@@ -6,6 +6,7 @@ import json
 
 import mini_backend
 import pytest
+from any_text import TEXT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,12 +15,7 @@ from flowcore.document import read_document
 from flowcore.runs import Phase, Update
 from flowcore.testing.scenarios.values import SHOW, escaped
 
-TEXTS = st.lists(
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
-    | st.text("'\"`$(){}[]\\%!#&|;<>*?~ \n\r\t-=@,:", max_size=12),
-    min_size=1,
-    max_size=12,
-)
+TEXTS = st.lists(TEXT, min_size=1, max_size=12)
 
 
 @pytest.fixture(scope="module")

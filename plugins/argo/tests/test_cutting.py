@@ -8,6 +8,7 @@ import pytest
 from cluster.kubernetes.access import KUBECONFIG
 
 from flowcore.backend import Backend
+from flowcore.backend import load as load_text
 from flowcore.testing.driver import Driver, Mismatch, load
 from flowcore.testing.scenarios import SCENARIOS, TOPICS
 from flowcore_argo import cutting
@@ -62,3 +63,12 @@ def test_scenarios_mean_the_same_in_parts(cut):
 
     with ThreadPoolExecutor(12) as pool:
         assert [found for found in pool.map(fault, PLAYED) if found] == []
+
+
+@pytest.mark.cluster
+@pytest.mark.xdist_group("argo-cutting")
+def test_the_server_takes_what_is_cut():
+    steps = "".join(f"  s{index}: {{needs: [s{max(0, index - 9)}], command: ['true']}}\n" for index in range(1, 400))
+    text = f'flowcore: 1\nname: cut\ndefaults: {{image: "busybox:1"}}\nsteps:\n  s0: {{command: ["true"]}}\n{steps}'
+    backend = Backend.select("argo", options={"kubeconfig": str(KUBECONFIG)})
+    backend.validate(backend.render(load_text(text)))

@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster.kubernetes.access import KUBECONFIG, apply
+from cluster.kubernetes.access import KUBECONFIG
+from on_kubernetes.accounts import grant
 
 from flowcore.backend import Backend, load
 from flowcore.plugin import Phase
+from flowcore_kubernetes import CONFIG_MAPS, Permission
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "argo"
 PHASES = {"exit_handler": Phase.FAILED}
@@ -24,19 +26,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("argo-examples")]
 
 @pytest.fixture(scope="module")
 def backend() -> Backend:
-    apply("""
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: flowcore-examples, namespace: default}
-rules:
-- {apiGroups: [""], resources: [configmaps], verbs: [create, get, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: flowcore-examples, namespace: default}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: flowcore-examples}
-subjects: [{kind: ServiceAccount, name: default, namespace: default}]
-""")
+    grant("default", [Permission.on(CONFIG_MAPS, "create", "get", "watch")])
     return Backend.select("argo", options={"kubeconfig": str(KUBECONFIG)})
 
 

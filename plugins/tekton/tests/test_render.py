@@ -1,4 +1,4 @@
-"""What people read: rendered PipelineRuns, as golden files, and what holds for all of them.
+"""What people read: rendered PipelineRuns, as golden files, and how Tekton's own features are used.
 
 ``FLOWCORE_GOLDEN=write pytest plugins/tekton/tests/test_render.py`` writes the files anew; look at the difference.
 """
@@ -12,15 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from flowcore.backend import Backend, load
 from flowcore.errors import FlowError
-from flowcore.expressions import unparse_text
-from flowcore.testing.driver import Driver
-from flowcore.testing.driver import load as load_scenario
-from flowcore.testing.scenarios import SCENARIOS
 
 GOLDEN = Path(__file__).with_name("golden")
 EXAMPLES = Path(__file__).parents[3] / "examples" / "features"
@@ -43,33 +37,12 @@ NAMES = [
     "timeout",
     "when",
 ]
-REFUSED = {"retry-waiting-holds-no-slot": "parallelism"}
-"""Beyond what a capability says."""
 WRITE = os.environ.get("FLOWCORE_GOLDEN") == "write"
-REFERENCE = re.compile(r"\$\([A-Za-z][A-Za-z0-9_-]*[.\[][^)]*\)")
-OWN = re.compile(
-    r"\$\((context\.(pipelineRun\.(name|uid)|task\.retry-count)|params\.[a-z][a-z0-9_-]*(\[\*\])?"
-    r"|tasks\.[a-z0-9-]+\.(status|results\.[a-z0-9_-]+(\[\*\])?)|tasks\.status"
-    r"|steps\.flow-begin\.results\.(v[0-9]+|go|attempt)|workspaces\.flowcore\.volume)\)"
-)
 
 
 @pytest.fixture(scope="module")
 def backend() -> Backend:
     return Backend.select("tekton")
-
-
-def rendered_scenarios(backend: Backend) -> list:
-    driver = Driver(backend)
-    found = []
-    for scenario in SCENARIOS:
-        lacking = scenario.capabilities - backend.capabilities
-        if scenario.name in REFUSED:
-            lacking = {REFUSED[scenario.name]}
-        if scenario.must_refuse or (lacking and driver.refuses(scenario, sorted(lacking))):
-            continue
-        found.append((scenario, driver.params(scenario)))
-    return found
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,73 +56,6 @@ def test_an_example_is_rendered_as_its_golden_file_says(name, backend):
     if WRITE:
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
-
-
-def strings(value):
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key != "annotations":  # Tekton reads no references there
-                yield from strings(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from strings(item)
-
-
-def references(rendered):
-    """Everything in the spec that Tekton may take for a reference."""
-    for text in strings(rendered.objects[0]["spec"]):
-        yield from (found.group() for found in REFERENCE.finditer(text))
-
-
-def test_every_scenario_renders_the_same_twice_with_no_reference_but_its_own(backend):
-    for scenario, params in rendered_scenarios(backend):
-        rendered = backend.render(load_scenario(scenario), params)
-        assert rendered == backend.render(load_scenario(scenario), params)
-        json.dumps(rendered.objects)
-        for found in references(rendered):
-            assert OWN.fullmatch(found), (scenario.name, found)
-
-
-def test_few_scenarios_are_refused(backend):
-    rendered = {scenario.name for scenario, _ in rendered_scenarios(backend)}
-    refused = {scenario.name for scenario in SCENARIOS if not scenario.must_refuse} - rendered
-    assert refused == {
-        "cache-answers",
-        "cache-keeps-only-successes",
-        "cache-of-items",
-        "nested-once-an-item-of-an-output",
-        "retry-waiting-holds-no-slot",
-    }
-
-
-@settings(max_examples=80, deadline=None)
-@given(text=st.text(alphabet="$()params.context[]'x steps\\", max_size=24), other=st.text(max_size=8))
-def test_no_value_becomes_a_reference(text, other):
-    document = {
-        "flowcore": 1,
-        "name": "hostile",
-        "params": {"a": {"type": "string"}},
-        "steps": {
-            "x": {
-                "image": "busybox:1",
-                "command": ["echo", unparse_text(text), "$${{ params.a }}$${{ run.id }}"],
-                "env": {"A": unparse_text(text), "B": "$(params.x)$(tasks.y.results.z)"},
-                "outputs": {"o": {"default": text}},
-                "when": "run.id != params.a",
-            },
-            "y": {"image": "busybox:1", "command": ["echo", unparse_text(text), "${{ steps.x.outputs.o }}"]},
-            "z": {"image": "busybox:1", "foreach": [unparse_text(text), 1], "command": ["echo", "$${{ item }}"]},
-        },
-    }
-    backend = Backend.select("tekton")
-    try:
-        rendered = backend.render(load(json.dumps(document, indent=1)), {"a": text + other})
-    except FlowError:
-        return  # what no process can be given
-    for found in references(rendered):
-        assert OWN.fullmatch(found), found
 
 
 def document(steps: dict, **rest) -> str:
@@ -181,6 +87,14 @@ def test_a_result_gives_the_order_by_itself(backend):
     assert "runAfter" not in task
     assert task["params"] == [{"name": "a-n", "value": "$(tasks.a.results.n)"}]
     assert task["taskSpec"]["steps"][0]["command"] == ["echo", "$(params.a-n)"]
+
+
+@pytest.mark.parametrize("word", ["$(steps.flow-begin.results.go)", "$(${{ item }})"])
+def test_a_text_that_the_entrypoint_would_expand_is_composed_before_it(word, backend):
+    steps = {"x": {"foreach": ["steps.flow-begin.results.go", 1], "command": ["echo", word]}}
+    task = tasks(backend.render(load(document(steps))))["x"]
+    assert [step["name"] for step in task["taskSpec"]["steps"]] == ["flow-begin", "main"]
+    assert task["taskSpec"]["steps"][1]["command"] == ["echo", "$(steps.flow-begin.results.v1)"]
 
 
 def test_a_timeout_is_always_written(backend):

@@ -10,7 +10,8 @@ from flowcore.plugin import LogLine
 
 _NOISE: Final = re.compile(
     r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:Error executing command|Skipping step because|Step was cancelled"
-    r"|context deadline exceeded|non-fatal error copying credentials|Termination message is above)"
+    r"|context deadline exceeded|non-fatal error copying credentials|Termination message is above"
+    r"|ERROR Error while substituting step (?:results|artifacts))"
 )
 
 

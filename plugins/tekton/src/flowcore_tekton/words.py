@@ -10,7 +10,7 @@ from attrs import define, field
 from flowcore.plugin import Text, as_text
 from flowcore_tekton.codes import Code
 from flowcore_tekton.places import BEGIN
-from flowcore_tekton.quoting import is_reference, static
+from flowcore_tekton.quoting import is_reference, may_be_of_a_step, static
 from flowcore_tekton.reading import Reader
 
 TEXT: Final = "flowcore.dev/text."
@@ -44,13 +44,14 @@ class Words:
 
         In such a container Tekton's entrypoint looks for references itself, and gives up all if one of them is odd.
         """
-        self.composing = any(self._pieces(self.reader.code(text)) is None for text in texts)
+        found = [self._pieces(self.reader.code(text)) for text in texts]
+        self.composing = any(pieces is None or may_be_of_a_step(pieces) for pieces in found)
 
     def text(self, text: Text) -> str:
         """A text of command or args."""
         code = self.reader.code(text)
         pieces = self._pieces(code)
-        if pieces is None or (self.composing and any(kind == "text" and is_reference(word) for kind, word in pieces)):
+        if pieces is None or (self.composing and _odd(pieces)):
             return self._composed(code)
         return self._joined(pieces)
 
@@ -58,7 +59,7 @@ class Words:
         """A variable of the environment."""
         code = self.reader.code(text)
         pieces = self._pieces(code)
-        odd = pieces is not None and any(kind == "text" and is_reference(word) for kind, word in pieces)
+        odd = pieces is not None and _odd(pieces)
         if odd and not self.composing and pieces is not None and len(pieces) == 1:
             return {"name": name, "valueFrom": self._annotated(pieces[0][1])}
         if pieces is None or (odd and self.composing):
@@ -131,3 +132,8 @@ class Words:
             else:
                 return None
         return [*found, ("text", "]")]
+
+
+def _odd(pieces: Pieces) -> bool:
+    """Whether Tekton or its entrypoint may take something in a text for a reference."""
+    return may_be_of_a_step(pieces) or any(kind == "text" and is_reference(word) for kind, word in pieces)

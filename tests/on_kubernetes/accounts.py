@@ -1,17 +1,17 @@
-"""A namespace of a test's own, with service accounts that may do what one Role says and nothing else."""
+"""Namespaces of a test's own, and service accounts that may do what one Role says and nothing else."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
-from cluster.kubernetes.access import KUBECONFIG, kubectl
+from cluster.kubernetes.access import KUBECONFIG, apply, kubectl
 
 from flowcore.errors import FlowError
 from flowcore_kubernetes import (
@@ -20,8 +20,10 @@ from flowcore_kubernetes import (
     Client,
     KubernetesOptions,
     Object,
+    Permission,
     Resource,
     find_access,
+    role,
     role_binding,
     wait_for,
 )
@@ -41,9 +43,11 @@ class Space:
     def name(self) -> str:
         return self.admin.namespace
 
-    def account(self, name: str, granted: Object) -> None:
-        """A service account that is bound to one Role."""
+    def account(self, name: str, granted: Object | None = None) -> None:
+        """A service account that is bound to one Role, or to none."""
         self.admin.create(SERVICE_ACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
+        if granted is None:
+            return
         granted = {**granted, "metadata": {"name": name, "namespace": self.name}}
         self.admin.create(ROLES, granted)
         self.admin.create(BINDINGS, role_binding(name, granted, name, self.name))
@@ -58,10 +62,22 @@ class Space:
         return str(file)
 
 
+def administrator() -> Client:
+    """A client that may do everything."""
+    return Client(find_access(KubernetesOptions(kubeconfig=str(KUBECONFIG)), {}))
+
+
+def grant(namespace: str, permissions: Iterable[Permission]) -> None:
+    """Let the steps of a namespace do more: its default service account."""
+    granted = role("flowcore-steps", permissions, namespace)
+    if granted["rules"]:
+        apply("\n---\n".join(map(json.dumps, (granted, role_binding("flowcore-steps", granted, "default", namespace)))))
+
+
 @contextmanager
 def new_space(folder: Path, name: str) -> Iterator[Space]:
     """A namespace that is gone afterwards."""
-    admin = Client(find_access(KubernetesOptions(kubeconfig=str(KUBECONFIG)), {}))
+    admin = administrator()
     name = f"{name}-{secrets.token_hex(4)}"
     admin.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     own = Client(evolve(admin.access, namespace=name))
