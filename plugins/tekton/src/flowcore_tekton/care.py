@@ -27,9 +27,9 @@ from flowcore_kubernetes import (
     why_never_started,
 )
 from flowcore_tekton.options import Options
-from flowcore_tekton.places import PENDING_TIMEOUT, TASK_RUNS
+from flowcore_tekton.places import PENDING_TIMEOUT, RUN_LABEL, TASK_RUNS
 from flowcore_tekton.status import given_up
-from flowcore_tekton.tracking import OF_RUN, Seen
+from flowcore_tekton.tracking import Seen
 from flowcore_tekton.view import Attempt, View
 
 
@@ -96,7 +96,7 @@ class Care:
         metadata = seen.run["metadata"]
         if not cancelled or metadata["uid"] in self._done:
             return False
-        labels = f"{OF_RUN}={metadata['name']}"
+        labels = f"{RUN_LABEL}={metadata['name']}"
         pods = self.client.list(PODS, metadata["namespace"], labels=labels, metadata_only=True).items
         leaving = [pod for pod in pods if is_leaving(pod)]
         if now > float(cancelled) + self.options.grace:

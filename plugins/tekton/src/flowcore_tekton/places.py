@@ -74,6 +74,8 @@ ATTEMPT: Final = "flowcore.dev/attempt."
 TTL: Final = "flowcore.dev/ttl"
 """Of the PipelineRun: seconds from its end until it is deleted."""
 
+RUN_LABEL: Final = "tekton.dev/pipelineRun"
+"""Tekton's own label of TaskRuns and pods: their PipelineRun."""
 RUN_NAME: Final = "$(context.pipelineRun.name)"
 """What Tekton writes for the run's name."""
 FILES_MAP: Final = "files"

@@ -59,7 +59,7 @@ class Reader:
     may_miss: bool = False
     _wanted: dict[str, int] = field(factory=dict)
     _sources: dict[str, tuple[Unit, str]] = field(factory=dict)
-    _names: Names = field(factory=lambda: Names(PARAM, ["i", "item"]))
+    _names: Names | None = None
 
     def code(self, value: Value) -> Code:
         """A value as code."""
@@ -152,6 +152,8 @@ class Reader:
         wanted = f"{other.name}-{name}"
         self._wanted[wanted] = self._wanted.get(wanted, 0) + 1
         count = self._wanted[wanted]
+        if self._names is None:
+            self._names = Names(PARAM, ["i", "item"])
         param = self._names.name(wanted if count == 1 else f"{wanted}/{count}")
         self.named.add(many or other.tells)
         result = result_name(name)

@@ -43,6 +43,9 @@ def render(workflow: Workflow, options: Options, backend: str) -> Rendered:
         if volume.kind != "size"
     }
     groups.mark(scope, gates, names)
+    every = [*all_units(scope), *all_units(last)]
+    maker.one_name = not any(unit.kind == "each" or "#" in unit.origin for unit in every)
+    maker.one_folder = not any(output.artifact for unit in every for output in unit.step.outputs.values())
     for unit in all_units(scope):
         if unit.step.retry is not None and unit.kind != "nested":
             maker.verdicts[unit.key] = names.beside(unit.key, "verdict")
@@ -151,9 +154,7 @@ def _rendered(
     if finally_:
         pipeline["finally"] = finally_
     spec["timeouts"] = _timeouts(workflow)
-    template = _template(workflow, options)
-    if template:
-        spec["taskRunTemplate"] = template
+    spec["taskRunTemplate"] = _template(workflow, options, maker.common_variables())
     if maker.placements:
         spec["taskRunSpecs"] = maker.placements
     run: Object = {
@@ -166,19 +167,23 @@ def _rendered(
         "spec": spec,
     }
     objects = [run, *companions]
-    # The order of keys is the document's, which is part of what was written.
-    texts = [json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode() for each in objects]
-    if len(texts[0]) > OBJECT_BYTES:
-        raise RefusedError(
-            f"the workflow {workflow.name} is {len(texts[0])} bytes as one PipelineRun, and {OBJECT_BYTES} are the"
-            " most; split it, or let steps read long texts from files"
-        )
+    texts = [write_yaml(_readable(each)) for each in objects]
+    # JSON is at most twice as long as YAML in blocks: most need not be written twice to be measured.
+    if 2 * len(texts[0].encode()) > OBJECT_BYTES:
+        size = len(json.dumps(run, ensure_ascii=False, separators=(",", ":")).encode())
+        if size > OBJECT_BYTES:
+            raise RefusedError(
+                f"the workflow {workflow.name} is {size} bytes as one PipelineRun, and {OBJECT_BYTES} are the"
+                " most; split it, or let steps read long texts from files"
+            )
+    text = "---\n".join(texts)
     return Rendered(
         backend=backend,
         name=workflow.name,
-        text="---\n".join(write_yaml(_readable(each)) for each in objects),
+        text=text,
         objects=tuple(objects),
-        digest=hashlib.sha256(b"\n".join(texts)).hexdigest(),
+        # The order of keys is the document's, which is part of what was written; the outline is not in the text.
+        digest=hashlib.sha256(f"{text}{workflow.outline}".encode()).hexdigest(),
         names={},
         notes=tuple(notes_on_images(workflow, options.image)),
     )
@@ -201,7 +206,7 @@ def _timeouts(workflow: Workflow) -> Object:
     return {"pipeline": f"{whole + last}s", "tasks": f"{whole}s", "finally": f"{last}s"}
 
 
-def _template(workflow: Workflow, options: Options) -> Object:
+def _template(workflow: Workflow, options: Options, variables: list[Object]) -> Object:
     """What all pods have in common."""
     template: Object = {}
     account = workflow.service_account or options.service_account
@@ -213,8 +218,7 @@ def _template(workflow: Workflow, options: Options) -> Object:
     if options.priority_class:
         pods["priorityClassName"] = options.priority_class
     pods.update(workflow.backends.get("tekton", {}).get("pod_template", {}))  # type: ignore[arg-type]
-    if pods:
-        template["podTemplate"] = pods
+    template["podTemplate"] = {**pods, "env": [*variables, *pods.get("env", ())]}
     return template
 
 

@@ -21,6 +21,7 @@ from flowcore.plugin import (
     ConfigMapKey,
     Container,
     Manifest,
+    Output,
     Python,
     RefusedError,
     Script,
@@ -51,12 +52,13 @@ from flowcore_tekton.places import (
     ITEMS,
     KIND,
     MAIN,
+    OUTPUTS,
     OWN_WHEN,
     PENDING_TIMEOUT,
     PIPELINE_RUNS,
     RESULTS,
     RUN,
-    RUN_NAME,
+    RUN_LABEL,
     SAID,
     SEAL,
     STATUS,
@@ -137,6 +139,10 @@ class TaskMaker:
 
     sized: frozenset[str] = frozenset()
     """The document's volumes of a size."""
+    one_name: bool = True
+    """Whether every task stands for one step, so that its annotation is the step's name."""
+    one_folder: bool = True
+    """Whether every step leaves its outputs in the same folder: those with artifacts have one of their own."""
     sources: dict[str, Object] = field(factory=dict)
     """Volumes of pods by name."""
     files_volume: Object = field(factory=lambda: {"name": FILES_VOLUME})
@@ -245,8 +251,7 @@ class TaskMaker:
         retry = step.retry if step.retry is not None and step.retry.limit else None
         only = retry is not None and set(retry.only) not in (set(), ALL_CAUSES)
         soft = retry is not None and (only or (step.continue_on_failure if unit.scope.on_exit else not self.native))
-        values = {name: output for name, output in step.outputs.items() if not output.artifact}
-        artifacts = [name for name, output in step.outputs.items() if output.artifact]
+        values, artifacts = outputs_of(step)
         told = not self.native and not unit.scope.on_exit and asked_how(unit)
         makes = isinstance(step.action, Manifest)
         # What makes an object is flowcore's own, and tells itself how it ended.
@@ -287,7 +292,8 @@ class TaskMaker:
         steps.append(main)
         if seals:
             seal = self.helper(SEAL, "seal", program, None, retry is not None, unit.kind == "each")
-            seal["env"].append({"name": "FLOW_OUTPUTS", "value": outputs_folder(unit)})
+            if not self.one_folder:
+                seal["env"].append({"name": "FLOW_OUTPUTS", "value": outputs_folder(unit)})
             if may_stop:
                 seal["when"] = GO
             steps.append(seal)
@@ -298,7 +304,8 @@ class TaskMaker:
             plan["room"] = min(4096, RESULT_BYTES // (len(steps) + 1)) - _MARGIN
             self.keep_plan(unit.task, plan)
         results = [STATUS, SAID] if begins or seals or makes else []
-        results += [result_name(name) for name in values]
+        if values:
+            results += [result_name(name) for name in values]
         task = self._pipeline_task(draft, soft)
         if retry is not None:
             task["retries"] = retry.limit
@@ -365,8 +372,7 @@ class TaskMaker:
             plan["when"] = draft.decision
         if draft.items is not None:
             plan["items" if isinstance(step.foreach, list) else "foreach"] = draft.items
-        values = {name: output for name, output in step.outputs.items() if not output.artifact}
-        artifacts = [name for name, output in step.outputs.items() if output.artifact]
+        values, artifacts = outputs_of(step)
         if values:
             plan["outputs"] = {
                 name: {
@@ -410,7 +416,7 @@ class TaskMaker:
         self.files.add(MANIFEST, text_of(MANIFEST))
         main = self.helper(MAIN, "manifest", program, draft.reader, draft.unit.step.retry is not None)
         own = self._own_variables(draft.unit, counts)
-        main["env"] = [*own, *(each for each in main["env"] if each["name"] != "FLOW_RUN"), RUN_UID]
+        main["env"] = [*own, *main["env"], RUN_UID]
         return main
 
     def program(self, task: str) -> list[str]:
@@ -443,9 +449,8 @@ class TaskMaker:
         if step.env_from:
             kinds = {"secret": "secretRef", "config_map": "configMapRef"}
             main["envFrom"] = [{kinds[entry.kind]: {"name": entry.name}} for entry in step.env_from]
-        resources = resources_of(step)
-        if resources:
-            main["computeResources"] = resources
+        if step.resources or step.requests:
+            main["computeResources"] = resources_of(step)
         if step.user is not None:
             user, _, group = step.user.partition(":")
             main["securityContext"] = {"runAsUser": int(user), **({"runAsGroup": int(group)} if group else {})}
@@ -462,12 +467,20 @@ class TaskMaker:
         name = unit.origin.partition("#")[0] + (f"[$(params.{ITEM})]" if unit.kind == "each" else "")
         first = {"fieldRef": {"fieldPath": f"metadata.annotations['{ATTEMPT}{unit.task}']"}}
         attempt: Object = {"value": f"$(steps.{BEGIN}.results.attempt)"} if counts else {"valueFrom": first}
-        return [
-            {"name": "FLOW_RUN", "value": RUN_NAME},
-            {"name": "FLOW_STEP", "value": name},
-            {"name": "FLOW_ATTEMPT", **attempt},
-            {"name": "FLOW_OUTPUTS", "value": outputs_folder(unit)},
-        ]
+        found: list[Object] = [] if self.one_name else [{"name": "FLOW_STEP", "value": name}]
+        found.append({"name": "FLOW_ATTEMPT", **attempt})
+        if not self.one_folder:
+            found.append({"name": "FLOW_OUTPUTS", "value": outputs_folder(unit)})
+        return found
+
+    def common_variables(self) -> list[Object]:
+        """What the environment of all pods has in common; it would win over a step's own."""
+        found: list[Object] = [_of_pod("FLOW_RUN", f"labels['{RUN_LABEL}']")]
+        if self.one_name:
+            found.append(_of_pod("FLOW_STEP", f"annotations['{STEP}']"))
+        if self.one_folder:
+            found.append({"name": "FLOW_OUTPUTS", "value": OUTPUTS})
+        return found
 
     def _mounts(self, step: Step, files: bool) -> list[Object]:
         mounts: list[Object] = [{"name": FILES_VOLUME, "mountPath": FILES, "readOnly": True}] if files else []
@@ -497,8 +510,6 @@ class TaskMaker:
         if item:
             args += ["--", ITEM, f"$(params.{ITEM})"]
         env: list[Object] = []
-        if reader is not None and "run.id" in reader.refs:
-            env.append({"name": "FLOW_RUN", "value": RUN_NAME})
         if reader is not None and "run.phase" in reader.refs:
             annotation = {"fieldRef": {"fieldPath": f"metadata.annotations['{CANCELLED}']"}}
             env.append({"name": "FLOW_CANCELLED", "valueFrom": annotation})
@@ -549,22 +560,25 @@ class TaskMaker:
             notes[KIND] = "helper"
         if draft.when is not None:
             notes[OWN_WHEN] = "when"
-        artifacts = [name for name, output in step.outputs.items() if output.artifact]
-        if artifacts:
-            notes[ARTIFACT_NAMES] = " ".join(artifacts)
-        renamed = {result_name(name): name for name in step.outputs if result_name(name) != name}
-        if renamed:
-            notes[RESULTS] = json.dumps(renamed)
+        if step.outputs:
+            _, artifacts = outputs_of(step)
+            if artifacts:
+                notes[ARTIFACT_NAMES] = " ".join(artifacts)
+            renamed = {result_name(name): name for name in step.outputs if result_name(name) != name}
+            if renamed:
+                notes[RESULTS] = json.dumps(renamed)
         if step.pending_timeout is not None:
             notes[PENDING_TIMEOUT] = f"{step.pending_timeout:g}"
         notes.update(step.annotations)
-        notes.update(draft.words.annotations)
-        size = sum(len(key) + len(text.encode()) for key, text in notes.items())
-        if size > ANNOTATION_BYTES:
-            raise RefusedError(
-                f"backend tekton: steps.{unit.origin}: the texts in which Tekton would take something for a reference"
-                f" of its own have {size} bytes, and {ANNOTATION_BYTES} are the most; read them from a file"
-            )
+        if draft.words.annotations:
+            notes.update(draft.words.annotations)
+            size = sum(len(key) + len(text.encode()) for key, text in notes.items())
+            if size > ANNOTATION_BYTES:
+                raise RefusedError(
+                    f"backend tekton: steps.{unit.origin}: the texts in which Tekton would take something for a"
+                    f" reference of its own have {size} bytes, and {ANNOTATION_BYTES} are the most; read them from a"
+                    " file"
+                )
         spec: Object = {"metadata": {"annotations": notes, **({"labels": dict(step.labels)} if step.labels else {})}}
         params = [{"name": ITEM}] if unit.kind == "each" else []
         if unit.kind == "each" and draft.inline_items is not None and "item" in draft.reader.refs:
@@ -607,6 +621,18 @@ class TaskMaker:
         template.update(step.backends.get("tekton", {}).get("pod_template", {}))  # type: ignore[arg-type]
         if template:
             self.placements += [{"pipelineTaskName": task, "podTemplate": template} for task in unit.tasks]
+
+
+def _of_pod(name: str, place: str) -> Object:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{place}"}}}
+
+
+def outputs_of(step: Step) -> tuple[dict[str, Output], list[str]]:
+    """The outputs of a step that are values, and the names of its artifacts."""
+    if not step.outputs:
+        return {}, []
+    values = {name: output for name, output in step.outputs.items() if not output.artifact}
+    return values, [name for name in step.outputs if name not in values]
 
 
 def asked_how(unit: Unit) -> bool:

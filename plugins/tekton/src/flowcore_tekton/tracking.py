@@ -10,11 +10,10 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 from flowcore_kubernetes import Client, NotFoundError, Object, is_leaving
-from flowcore_tekton.places import PIPELINE_RUNS, TASK_RUNS
+from flowcore_tekton.places import PIPELINE_RUNS, RUN_LABEL, TASK_RUNS
 
-OF_RUN: Final = "tekton.dev/pipelineRun"
 OF_TASK: Final = "tekton.dev/pipelineTask"
-"""Tekton's own labels of a TaskRun: its PipelineRun, and its task in it."""
+"""Tekton's own label of a TaskRun: its task in the PipelineRun."""
 _KEPT: Final = 16
 """Runs that are kept in memory."""
 _ASKED: Final = 16
@@ -72,7 +71,7 @@ class Tracker:
         if is_leaving(run):
             raise NotFoundError(f"run {name} is being deleted", status=404)
         # After the PipelineRun: what it says of a TaskRun is then never newer than the TaskRun.
-        found = self.client.list(TASK_RUNS, namespace, labels=f"{OF_RUN}={name}").items
+        found = self.client.list(TASK_RUNS, namespace, labels=f"{RUN_LABEL}={name}").items
         uid = run["metadata"]["uid"]
         seen = Seen(run, {each["metadata"]["name"]: each for each in found if _belongs(each, uid)})
         with self._lock:
@@ -95,7 +94,7 @@ class Tracker:
         if not going:
             # A TaskRun that comes changes the PipelineRun, and one that has ended changes no more.
             return True
-        labels = f"{OF_RUN}={name}"
+        labels = f"{RUN_LABEL}={name}"
         tasks = sorted({each["metadata"]["labels"][OF_TASK] for each in going.values()})
         if len(tasks) <= _ASKED:
             labels += f",{OF_TASK} in ({','.join(tasks)})"
