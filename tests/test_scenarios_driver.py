@@ -93,6 +93,20 @@ class GoesBack(mini_backend.MiniBackend):
         )
 
 
+class MissesALine(mini_backend.MiniBackend):
+    """Once the run is over, every other poll of everything cannot read the last lines, and so is not done."""
+
+    whole = 0
+
+    @hookimpl
+    def poll(self, handle: RunHandle, cursor: str, logs: bool) -> Snapshot:
+        snapshot = super().poll(handle, cursor, logs)
+        self.whole += snapshot.done and not cursor
+        if not snapshot.done or cursor or self.whole % 2 == 0:
+            return snapshot
+        return evolve(super().poll(handle, cursor, False), done=False)
+
+
 class DropsRetries(mini_backend.MiniBackend):
     @hookimpl
     def render(self, workflow: Workflow) -> Rendered:
@@ -157,6 +171,22 @@ def test_a_refusal_must_name_the_backend_the_capability_and_the_step(tmp_path: P
 def test_what_only_others_show_is_skipped(tmp_path: Path) -> None:
     with pytest.raises(Skip):
         mini(tmp_path).run(BY_NAME["retry-waiting-is-running"])
+
+
+def test_a_poll_of_everything_may_have_to_be_repeated(tmp_path: Path) -> None:
+    mini(tmp_path, MissesALine).run(BY_NAME["logs-by-stream"])
+
+
+@pytest.mark.parametrize("name", ["key-makes-submit-idempotent", "deleted-run-is-gone", "needs-failure-reaches-all"])
+def test_runs_of_a_scenario_that_passed_are_deleted(name: str, tmp_path: Path) -> None:
+    mini(tmp_path).run(BY_NAME[name])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_run_of_a_scenario_that_did_not_pass_stays(tmp_path: Path) -> None:
+    with pytest.raises(Mismatch):
+        mini(tmp_path, TrimsLogs).run(BY_NAME["logs-by-stream"])
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_run_that_does_not_end_is_a_mismatch_and_is_stopped(tmp_path: Path) -> None:

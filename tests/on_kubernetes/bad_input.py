@@ -89,7 +89,6 @@ class BadInput(EngineSuite):
     command: [sh, -c, 'test "$FLOW_ATTEMPT" = 2 || { dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600; }']
   over:
     continue_on_failure: true
-    retry: {limit: 1, only: [failed]}
     resources: {ephemeral-storage: 5Mi}
     command: [sh, -c, 'dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600']
 """

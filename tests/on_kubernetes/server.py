@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flowcore.backend import load
-from flowcore.errors import UsageError
+from flowcore.errors import RefusedError
 from flowcore.runs import Rendered
 from on_kubernetes.accounts import fails
 from on_kubernetes.engine import EngineSuite, Options
@@ -43,6 +43,6 @@ class Server(EngineSuite):
             size = (fits + too_large) // 2
             refused = fails(lambda size=size: rendered(size))
             fits, too_large = (fits, size) if refused else (size, too_large)
-        assert isinstance(fails(lambda: rendered(too_large)), UsageError)
+        assert isinstance(fails(lambda: rendered(too_large)), RefusedError)
         assert fits > 100_000
         backend.validate(rendered(fits))

@@ -164,6 +164,16 @@ def test_outputs_become_results(pod):
     assert results(pod) == {"flow-status": "succeeded", "n": "7", "s": '"\\u0024x"'}
 
 
+def test_short_outputs_of_few_stay_results_whatever_the_others_are(pod):
+    texts = {"short" + "x" * 50: "é" * 90, **{f"long{index}" + "x" * 50: "$" * 90 for index in range(7)}}
+    for name, text in texts.items():
+        (pod / "outputs" / name).write_text(text)
+    outputs = {name: {"type": "string"} for name in texts}
+    assert run(pod, "seal", {**PLAN, "room": 2622, "outputs": outputs}) == 0
+    assert json.loads(results(pod)["short" + "x" * 50]) == "é" * 90
+    assert "@" in results(pod).values()
+
+
 @pytest.mark.parametrize(
     ("content", "type", "message"),
     [

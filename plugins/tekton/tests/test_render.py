@@ -97,6 +97,17 @@ def test_a_text_that_the_entrypoint_would_expand_is_composed_before_it(word, bac
     assert task["taskSpec"]["steps"][1]["command"] == ["echo", "$(steps.flow-begin.results.v1)"]
 
 
+@pytest.mark.parametrize(("outputs", "value", "native"), [(8, "yes", True), (9, "yes", False), (1, "é" * 100, False)])
+def test_a_when_is_tektons_own_only_where_no_result_is_too_long_for_it(outputs, value, native, backend):
+    steps = {
+        "a": {"script": "true", "outputs": {f"o{index}": {} for index in range(outputs)}},
+        "b": {"when": f"steps.a.outputs.o0 == '{value}'", "command": ["true"]},
+    }
+    task = tasks(backend.render(load(document(steps))))["b"]
+    assert ("when" in task) == native
+    assert (task["taskSpec"]["steps"][0]["name"] == "main") == native
+
+
 def test_a_timeout_is_always_written(backend):
     assert backend.render(load(document({"a": {"command": ["true"]}}))).objects[0]["spec"]["timeouts"] == {
         "pipeline": "0"

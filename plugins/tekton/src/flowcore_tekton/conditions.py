@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from flowcore.plugin import Binary, Expr, ListOf, Literal, Ref
+from flowcore_tekton.limits import COMPARED_BYTES, COMPARED_OUTPUTS
 from flowcore_tekton.quoting import encoded
 from flowcore_tekton.reading import Reader
 
@@ -14,7 +16,8 @@ Entry = dict[str, Any]
 def native_when(expr: Expr, reader: Reader) -> list[Entry] | None:
     """The entries of a task's ``when``, or None if Tekton cannot say it.
 
-    Results hold JSON, so that is what they are compared with: of strings and integers each has one text only.
+    Results hold JSON, so that is what they are compared with: of strings and integers each has one text only. What is
+    too long for a result is none, so only short values of steps with few outputs are compared.
     """
     if isinstance(expr, Literal):
         # Whatever the value is, it was decided before the run.
@@ -38,7 +41,10 @@ def native_when(expr: Expr, reader: Reader) -> list[Entry] | None:
     if text is None:
         return None
     operator = "notin" if expr.operator == "!=" else "in"
-    return [{"input": text, "operator": operator, "values": [encoded(value) for value in values]}]
+    wanted = [encoded(value) for value in values]
+    if any(len(json.dumps(each, ensure_ascii=False).encode()) > COMPARED_BYTES for each in wanted):
+        return None
+    return [{"input": text, "operator": operator, "values": wanted}]
 
 
 def _values(expr: Binary) -> list[Any] | None:
@@ -54,6 +60,6 @@ def _values(expr: Binary) -> list[Any] | None:
 
 def _input(ref: Ref, reader: Reader, kind: str) -> str | None:
     """The result that a reference is, if it is a result of a type."""
-    if ref.kind != "output" or ref.path:
+    if ref.kind != "output" or ref.path or len(reader.unit.scope.units[ref.step].step.outputs) > COMPARED_OUTPUTS:
         return None
     return reader.result_of(ref, kind)

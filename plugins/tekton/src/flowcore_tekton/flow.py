@@ -226,7 +226,8 @@ def publish(plan, scope, values):
     """Give the outputs to readers: as results while there is room, else by the run's volume, and in this log."""
     texts = {name: MISSING if found is Absent else encoded(found) for name, found in values.items()}
     told = dict(texts)
-    for name in sorted(told, key=lambda name: -len(texts[name])):
+    # The longest first: what a task's own when compares is short, and must stay.
+    for name in sorted(told, key=lambda name: -size_of({"": texts[name]})):
         if size_of(told) <= plan["room"]:
             break
         told[name] = TOO_LONG

@@ -14,6 +14,11 @@ ITEMS: Final = 1024
 """Items of a foreach whose list is known before the run: several tasks share them. Else it is one matrix."""
 RESULT_BYTES: Final = 12_288
 """What the containers of a pod may say at their end in all; each may say its share, and 4096 bytes at most."""
+COMPARED_BYTES: Final = 200
+"""A value that a task's ``when`` is compared with, as results are written. The result of a step with few outputs is
+never replaced for its length (see ``flow.publish``) where it is no longer than this."""
+COMPARED_OUTPUTS: Final = 8
+"""How many outputs are few: their names and texts fit into what each of three containers may say."""
 OUTPUT_BYTES: Final = 128 * 1024 - 1
 """One output: what a reader can be given as an argument."""
 ARGUMENT_BYTES: Final = 131_000
