@@ -97,7 +97,8 @@ class BadInput(EngineSuite):
         update = backend.wait(handle, 0.5)
         big, over = update.steps["big"], update.steps["over"]
         assert (big.phase, big.attempts) == (Phase.SUCCEEDED, 2), big
-        assert (over.phase, over.reason, over.attempts) == (Phase.ERROR, "lost", 1), over
+        assert (over.phase, over.reason) == (Phase.ERROR, "lost"), over
+        assert over.attempts == (2 if self.engine.repeats_lost else 1)
         assert "ephemeral local storage" in over.message
         backend.delete(handle)
 

@@ -40,6 +40,7 @@ class Engine:
         reading: what one may do who only looks at runs.
         writing: what such a one lacks, as ``flow backends --check`` says it.
         steps: what the steps of the scenarios must be allowed.
+        repeats_lost: whether an attempt whose pod was lost is repeated whatever ``retry.only`` says.
         refused: scenarios that the backend refuses, and a word of the refusal.
         options: what makes it patient on a slow machine.
         profiles: options under which all that it renders must be valid, by a name.
@@ -55,6 +56,7 @@ class Engine:
     reading: tuple[Permission, ...]
     writing: str
     steps: tuple[Permission, ...] = ()
+    repeats_lost: bool = False
     refused: Mapping[str, str] = Factory(dict)
     options: Options = Factory(dict)
     profiles: Mapping[str, Options] = Factory(dict)

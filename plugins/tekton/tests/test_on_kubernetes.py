@@ -19,6 +19,7 @@ TEKTON = on_kubernetes.Engine(
     reading=READING,
     writing="create, patch, delete pipelineruns.tekton.dev",
     steps=(Permission.on(CONFIG_MAPS, "create", "get"),),
+    repeats_lost=True,
     refused={
         "cache-answers": "cache",
         "cache-keeps-only-successes": "cache",
