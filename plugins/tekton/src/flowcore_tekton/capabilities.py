@@ -15,8 +15,8 @@ HOW: Final[dict[str, str]] = {
     "continue": "`onError: continue`",
     "retry": "`retries`",
     "retry.backoff": "the wait is in the step before the document's",
-    "retry.only": "an attempt that is not to be repeated ends well, and says in `flow-status` that it failed; one whose pod"
-    " was lost or never started cannot say it, and is repeated",
+    "retry.only": "an attempt that is not to be repeated ends well, and says in `flow-status` that it failed; one whose"
+    " pod was lost or never started cannot say it, and is repeated",
     "timeout": "the step's `timeout`",
     "run_timeout": "`timeouts.tasks`",
     "foreach": "`matrix`",
