@@ -26,6 +26,13 @@ class Options(KubernetesOptions):
     """The storage class of volumes that runs claim. Default: the cluster's default."""
     artifact_access: str = "ReadWriteOnce"
     """The access mode of the claim for artifacts; ``ReadWriteMany`` lets steps run on several machines."""
+    server: str = ""
+    """The URL of Argo's own server, as ``https://argo-server.argo:2746``. It is asked for runs whose nodes Argo keeps
+    in its database (``nodeStatusOffLoad``), and for nothing else."""
+    server_ca: str = ""
+    """A file of certificates that the server's is checked against. Default: those of this machine."""
+    server_insecure: bool = False
+    """Whether the server's certificate is not checked: the one that Argo makes by itself nobody has signed."""
     grace: float = 10.0
     """Seconds between TERM and KILL, where a step has to end."""
     start_allowance: float = 10.0

@@ -37,7 +37,8 @@ def resumed(workflow: Object, view: View) -> tuple[Object, list[str]]:
                 node.pop(field, None)
     status: dict[str, Any] = changed["status"]
     left = {key: nodes[key] for key in nodes if key in kept}
-    if status.pop("compressedNodes", None):
+    packed = status.pop("compressedNodes", None), status.pop("offloadNodeStatusVersion", None)
+    if any(packed):
         status["compressedNodes"] = pack(left)
         status.pop("nodes", None)
     else:

@@ -36,6 +36,7 @@ from flowcore_argo.places import (
     WORKFLOWS,
 )
 from flowcore_argo.plan import Plan
+from flowcore_argo.server import Server
 from flowcore_argo.status import Cancel, View, view_of
 from flowcore_argo.stored import nodes_of
 from flowcore_kubernetes import (
@@ -89,6 +90,7 @@ class Runs(ObjectRuns):
 
     options: Options
     care: Care
+    server: Server
     _seen: OrderedDict[str, Seen] = field(factory=OrderedDict)
     _lock: threading.Lock = field(factory=threading.Lock)
 
@@ -96,7 +98,7 @@ class Runs(ObjectRuns):
     def of(cls, options: Options, backend: str) -> Runs:
         """The runs that the options lead to. Opens no connection."""
         client = connect(options)
-        return cls(client, backend, options, Care(client, options, WORKFLOWS))
+        return cls(client, backend, options, Care(client, options, WORKFLOWS), Server.of(options, client.access))
 
     # Submit
 
@@ -197,7 +199,7 @@ class Runs(ObjectRuns):
                 head = self.client.get(WORKFLOWS, name, namespace, metadata_only=True)
                 if not is_leaving(head) and head["metadata"]["resourceVersion"] == known.version:
                     return known
-            workflow = self.find(namespace, name)
+            workflow = self.whole(namespace, name)
         except NotFoundError:
             raise self.gone(namespace, name) from None
         plan = Plan(name, workflow["spec"])
@@ -209,6 +211,10 @@ class Runs(ObjectRuns):
             while len(self._seen) > _KEPT:
                 self._seen.popitem(last=False)
         return seen
+
+    def whole(self, namespace: str, name: str) -> Object:
+        """A run's Workflow with its nodes, wherever Argo keeps them."""
+        return self.server.complete(self.find(namespace, name))
 
     def _of_cron(self, namespace: str, name: str) -> Snapshot | str:
         """The newest run that a CronWorkflow has started; if there is none yet, what is known of it.
@@ -241,6 +247,7 @@ class Runs(ObjectRuns):
         require_namespace(self.client)
         require_resources(self.client, (WORKFLOWS, TASK_RESULTS))
         require_permissions(self.client, RUNNING, USER)
+        self.server.probe()
         fault = controller_fault(self.client, "the controller of Argo Workflows", "app=workflow-controller")
         if fault is not None:
             raise RefusedError(fault)
@@ -257,7 +264,7 @@ class Runs(ObjectRuns):
                 return
             name = started
         while True:
-            workflow = self.find(namespace, name)
+            workflow = self.whole(namespace, name)
             status = workflow.get("status") or {}
             shutdown = workflow["spec"].get("shutdown", "")
             if status.get("phase") in ENDED or shutdown == "Terminate" or (shutdown and not now):
@@ -302,7 +309,7 @@ class Runs(ObjectRuns):
 
         namespace, name = self.place_of(handle)
         while True:
-            workflow = self.find(namespace, name)
+            workflow = self.whole(namespace, name)
             phase = (workflow.get("status") or {}).get("phase")
             if phase not in ENDED:
                 raise RefusedError(f"run {name} is not over, so there is nothing to resume")

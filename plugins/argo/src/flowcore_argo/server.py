@@ -1,0 +1,71 @@
+"""Argo's own server: it alone shows the nodes that the controller keeps in its database (``nodeStatusOffLoad``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from attrs import evolve, frozen
+
+from flowcore.plugin import RefusedError, UsageError
+from flowcore_argo.options import Options
+from flowcore_argo.stored import is_offloaded
+from flowcore_kubernetes import Access, Client, Object, Retries
+
+
+@frozen
+class Server:
+    """The server that the options name; without one nothing is asked."""
+
+    client: Client | None = None
+
+    @classmethod
+    def of(cls, options: Options, access: Access) -> Server:
+        """The server, asked with the token of the kubeconfig, which it takes in its auth mode ``client``.
+
+        Raises:
+            UsageError: if its certificates cannot be read.
+        """
+        if not options.server:
+            return cls()
+        try:
+            authority = Path(options.server_ca).expanduser().read_text(encoding="utf-8") if options.server_ca else ""
+        except OSError as error:
+            raise UsageError(f"the option server_ca: {options.server_ca} cannot be read: {error.strerror}") from None
+        own = evolve(
+            access,
+            server=options.server.rstrip("/"),
+            source="the option server",
+            cluster="Argo's server",
+            authority=authority,
+            insecure=options.server_insecure,
+            server_name="",
+            certificate=None,
+            headers=(),
+        )
+        return cls(Client(own, silence=options.answer_timeout, retries=Retries(options.retry_time)))
+
+    def complete(self, workflow: Object) -> Object:
+        """A Workflow with its nodes; it is left as it is unless they are in Argo's database.
+
+        Raises:
+            RefusedError: if the server has them no more.
+        """
+        if self.client is None or not is_offloaded(workflow):
+            return workflow
+        metadata = workflow["metadata"]
+        place = f"{quote(metadata['namespace'], safe='')}/{quote(metadata['name'], safe='')}"
+        found = self.client.raw(f"/api/v1/workflows/{place}?fields=metadata.uid,status.nodes", "the run's nodes")
+        shown: Mapping[str, Any] = json.loads(found)
+        nodes = (shown.get("status") or {}).get("nodes")
+        if not nodes or shown["metadata"].get("uid") != metadata["uid"]:
+            raise RefusedError(f"Argo's server {self.client.access.server} does not show the nodes of this run")
+        return {**workflow, "status": {**workflow["status"], "nodes": nodes}}
+
+    def probe(self) -> None:
+        """See whether it answers."""
+        if self.client is not None:
+            self.client.raw("/api/v1/version", "Argo's version")
