@@ -81,9 +81,14 @@ def test_without_a_server_it_is_said_which_option_names_one():
         nodes_of(Server.of(Options(), ACCESS).complete(WORKFLOW))
 
 
+def test_a_run_may_have_no_nodes_yet(argo):
+    argo.shown = {"metadata": {"uid": "u1"}, "status": {}}
+    assert nodes_of(server_at(argo).complete(WORKFLOW)) == []
+
+
 def test_another_run_of_that_name_is_not_taken_for_it(argo):
     argo.shown = {"metadata": {"uid": "u2"}, "status": {"nodes": NODES}}
-    with pytest.raises(FlowError, match="does not show the nodes of this run"):
+    with pytest.raises(FlowError, match="shows another run of this name"):
         server_at(argo).complete(WORKFLOW)
 
 

@@ -52,7 +52,7 @@ class Server:
         """A Workflow with its nodes; it is left as it is unless they are in Argo's database.
 
         Raises:
-            RefusedError: if the server has them no more.
+            RefusedError: if the server knows another run by that name.
         """
         if self.client is None or not is_offloaded(workflow):
             return workflow
@@ -60,10 +60,13 @@ class Server:
         place = f"{quote(metadata['namespace'], safe='')}/{quote(metadata['name'], safe='')}"
         found = self.client.raw(f"/api/v1/workflows/{place}?fields=metadata.uid,status.nodes", "the run's nodes")
         shown: Mapping[str, Any] = json.loads(found)
-        nodes = (shown.get("status") or {}).get("nodes")
-        if not nodes or shown["metadata"].get("uid") != metadata["uid"]:
-            raise RefusedError(f"Argo's server {self.client.access.server} does not show the nodes of this run")
-        return {**workflow, "status": {**workflow["status"], "nodes": nodes}}
+        if shown["metadata"].get("uid") != metadata["uid"]:
+            raise RefusedError(f"Argo's server {self.client.access.server} shows another run of this name")
+        nodes = (shown.get("status") or {}).get("nodes") or {}
+        status = {**workflow["status"], "nodes": nodes}
+        if not nodes:
+            del status["offloadNodeStatusVersion"]  # a run that waits for its companions has none yet
+        return {**workflow, "status": status}
 
     def probe(self) -> None:
         """See whether it answers."""
