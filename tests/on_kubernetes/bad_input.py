@@ -89,16 +89,22 @@ class BadInput(EngineSuite):
     command: [sh, -c, 'test "$FLOW_ATTEMPT" = 2 || { dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600; }']
   over:
     continue_on_failure: true
+    retry: {limit: 1, only: [failed]}
+    resources: {ephemeral-storage: 5Mi}
+    command: [sh, -c, 'dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600']
+  once:
+    continue_on_failure: true
     resources: {ephemeral-storage: 5Mi}
     command: [sh, -c, 'dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600']
 """
         backend = self.engine.backend()
         handle = backend.submit(backend.render(load(f"{HEAD}{text}")))
         update = backend.wait(handle, 0.5)
-        big, over = update.steps["big"], update.steps["over"]
+        big, over, once = (update.steps[name] for name in ("big", "over", "once"))
         assert (big.phase, big.attempts) == (Phase.SUCCEEDED, 2), big
         assert (over.phase, over.reason) == (Phase.ERROR, "lost"), over
         assert over.attempts == (2 if self.engine.repeats_lost else 1)
+        assert (once.phase, once.reason, once.attempts) == (Phase.ERROR, "lost", 1), once
         assert "ephemeral local storage" in over.message
         backend.delete(handle)
 
