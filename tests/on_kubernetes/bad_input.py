@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from cluster.kubernetes.access import apply, kubectl
+from cluster.kubernetes.access import kubectl
 
 from flowcore.backend import load
 from flowcore.errors import FlowError, GoneError, UsageError
 from flowcore.runs import Phase, RunHandle
-from flowcore_kubernetes import QuotaError, Resource
+from flowcore_kubernetes import SECRETS, QuotaError, Resource
 from on_kubernetes.accounts import fails, new_space, until
 from on_kubernetes.engine import EngineSuite
 
@@ -42,21 +40,21 @@ STARTLESS = {
 
 @pytest.mark.cluster
 class BadInput(EngineSuite):
-    def test_a_step_that_cannot_start_ends_with_the_cause(self):
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "has-no-key"}, "stringData": {"b": "x"}}
-        apply(json.dumps(secret))
-        backend = self.engine.backend()
-        handles = {
-            name: backend.submit(backend.render(load(f"{HEAD}{body}\n"))) for name, (body, *_) in STARTLESS.items()
-        }
-        found = {name: backend.wait(handle, 0.5) for name, handle in handles.items()}
+    def test_a_step_that_cannot_start_ends_with_the_cause(self, tmp_path):
+        with new_space(tmp_path, "flowcore-startless") as space:
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "has-no-key"}}
+            space.admin.create(SECRETS, {**secret, "stringData": {"b": "x"}})
+            backend = self.engine.backend(namespace=space.name)
+            handles = {
+                name: backend.submit(backend.render(load(f"{HEAD}{body}\n"))) for name, (body, *_) in STARTLESS.items()
+            }
+            found = {name: backend.wait(handle, 0.5) for name, handle in handles.items()}
         for name, (_, reason, word) in STARTLESS.items():
             step = found[name].steps["x"]
             assert (name, step.phase, step.reason) == (name, Phase.ERROR, reason), step.message
             assert word in step.message, step.message
             assert "\n" not in step.message
             assert found[name].phase is Phase.FAILED
-            backend.delete(handles[name])
 
     def test_a_quota_that_is_used_up_is_the_cause(self, tmp_path):
         with new_space(tmp_path, "flowcore-full") as space:
@@ -89,16 +87,22 @@ class BadInput(EngineSuite):
     command: [sh, -c, 'test "$FLOW_ATTEMPT" = 2 || { dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600; }']
   over:
     continue_on_failure: true
+    retry: {limit: 1, only: [failed]}
+    resources: {ephemeral-storage: 5Mi}
+    command: [sh, -c, 'dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600']
+  once:
+    continue_on_failure: true
     resources: {ephemeral-storage: 5Mi}
     command: [sh, -c, 'dd if=/dev/zero of=/tmp/big bs=1M count=60; sleep 600']
 """
         backend = self.engine.backend()
         handle = backend.submit(backend.render(load(f"{HEAD}{text}")))
         update = backend.wait(handle, 0.5)
-        big, over = update.steps["big"], update.steps["over"]
+        big, over, once = (update.steps[name] for name in ("big", "over", "once"))
         assert (big.phase, big.attempts) == (Phase.SUCCEEDED, 2), big
         assert (over.phase, over.reason) == (Phase.ERROR, "lost"), over
         assert over.attempts == (2 if self.engine.repeats_lost else 1)
+        assert (once.phase, once.reason, once.attempts) == (Phase.ERROR, "lost", 1), once
         assert "ephemeral local storage" in over.message
         backend.delete(handle)
 

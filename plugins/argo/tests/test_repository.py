@@ -58,6 +58,7 @@ def store():
             )
         ))  # fmt: skip
         yield store
+        kubectl("delete", "secret,configmap", "flowcore-artifacts", quiet=True)
 
 
 @pytest.mark.cluster

@@ -140,6 +140,10 @@ ENDS = {
         (Phase.ERROR, "capacity", None),
     ),
     "evicted": (status("PodEvicted", "The node was low on resource: memory."), (Phase.ERROR, "lost", None)),
+    "evicted, and the run goes on": (
+        status("FailureIgnored", "Pod ephemeral local storage usage exceeds the total limit of containers 5Mi. "),
+        (Phase.ERROR, "lost", None),
+    ),
     "new": (status("SomethingThatNobodyHasSeen", "well"), (Phase.ERROR, "backend", None)),
     "cancelled": (status("TaskRunCancelled", CANCELLED_BY_RUN, main=STOPPED), (Phase.CANCELLED, "cancelled", None)),
     "run timeout": (

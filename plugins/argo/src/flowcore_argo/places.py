@@ -55,8 +55,5 @@ FINISH: Final = "finish"
 
 EMPTY_LIST: Final = "'the list is empty' == ''"
 """A condition that is false, and says why: Argo quotes it in the message of the skipped node."""
-
-EVICTED: Final = "low on resource|ephemeral|EmptyDir volume|imminent node shutdown|Preempted"
-"""What a machine says of a pod that it would not have any more: Argo passes it on as the pod's failure."""
 FAILURE_HOLDS: Final = "failure condition"
 """What the executor says of an object whose failure_when holds; with all else it could not make the object."""

@@ -41,7 +41,6 @@ from flowcore_argo.options import Options
 from flowcore_argo.places import (
     ARTIFACT_NAMES,
     ARTIFACTS,
-    EVICTED,
     FAILURE_HOLDS,
     FILES,
     ITEMS,
@@ -54,7 +53,7 @@ from flowcore_argo.places import (
 )
 from flowcore_argo.quoting import EMPTY, handed_over, member, static, string_literal, tag
 from flowcore_argo.stores import read, written
-from flowcore_kubernetes import all_of, any_of
+from flowcore_kubernetes import EVICTED, all_of, any_of
 
 INPUT: Final = NameRule(
     63, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", first="abcdefghijklmnopqrstuvwxyz"

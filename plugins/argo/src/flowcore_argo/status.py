@@ -11,9 +11,9 @@ from attrs import define, evolve, field, frozen
 
 from flowcore.plugin import BAD_OUTPUT, Json, Leaf, Phase, Reason, Type, misfit
 from flowcore_argo.limits import OUTPUT_BYTES
-from flowcore_argo.places import ARTIFACT_NAMES, EVICTED, FAILURE_HOLDS, OUTPUTS
+from flowcore_argo.places import ARTIFACT_NAMES, FAILURE_HOLDS, OUTPUTS
 from flowcore_argo.plan import Plan, Spot
-from flowcore_kubernetes import seconds
+from flowcore_kubernetes import EVICTED, seconds
 
 Node = Mapping[str, Any]
 

@@ -19,6 +19,7 @@ Each module has one idea:
 from flowcore_kubernetes.access import Access, find_access
 from flowcore_kubernetes.backend import KubernetesBackend
 from flowcore_kubernetes.causes import (
+    EVICTED,
     Cause,
     cause_of,
     cause_of_text,
@@ -91,6 +92,7 @@ __all__ = [
     "DEPLOYMENTS",
     "DIGEST",
     "EVENTS",
+    "EVICTED",
     "LINE_BYTES",
     "MANAGED",
     "MOST_BYTES",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flowcore_kubernetes.client import Client
 
 _MOST: Final = 400
+EVICTED: Final = "low on resource|ephemeral|EmptyDir volume|imminent node shutdown|Preempted"
+"""What a machine says of a pod that it would not have any more: engines pass it on as the pod's failure."""
 
 
 @frozen

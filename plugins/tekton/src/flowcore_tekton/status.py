@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from flowcore.plugin import BAD_OUTPUT, Phase, Reason
-from flowcore_kubernetes import Cause, cause_of, cause_of_text, seconds
+from flowcore_kubernetes import EVICTED, Cause, cause_of, cause_of_text, seconds
 from flowcore_tekton.places import MAIN, SAID, STATUS
 
 P = Phase
@@ -43,6 +43,7 @@ ENDS: Final[tuple[Row, ...]] = (
     Row("", "", "OOMKilled", "", P.FAILED, "out-of-memory", "it was killed: out of memory"),
     Row("", "", "TimeoutExceeded", "", P.FAILED, "timeout", "its time is over"),
     Row("PodEvicted", "", "", "", P.ERROR, "lost"),
+    Row("FailureIgnored", EVICTED, "", "", P.ERROR, "lost"),
     Row("TaskRunImagePullFailed", "", "", "", P.ERROR, "image"),
     Row("", "", "", str(BAD_OUTPUT), P.FAILED, "output", "an output cannot be what was declared; the log says which"),
     Row("", "", "Error|Continued", "-1", P.FAILED, "exit-code", "a signal ended it"),
