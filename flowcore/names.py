@@ -68,7 +68,7 @@ def mangle(origin: str, rule: NameRule) -> str:
 
 
 def _mangle(origin: str, rule: NameRule, digits: int) -> str:
-    if rule.accepts(origin) and not _HASHED.fullmatch(origin):
+    if rule.accepts(origin) and not (len(origin) > 8 and _HASHED.fullmatch(origin)):
         return origin
     # Surrogates cannot be encoded strictly, and a name must never fail.
     digest = hashlib.sha256(origin.encode("utf-8", "surrogatepass")).hexdigest()[:digits]

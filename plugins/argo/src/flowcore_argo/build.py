@@ -36,7 +36,7 @@ from flowcore_argo.expressions import Code, Scope, code_of, value_code
 from flowcore_argo.frames import E, F, Frame, K, O, S, default_of, gathered, output_type, stored, value_type
 from flowcore_argo.parts import Part
 from flowcore_argo.places import EMPTY_LIST, FINISH, KIND, NOOP, STEP
-from flowcore_argo.pods import Inputs, Object, Place, PodMaker, Reads
+from flowcore_argo.pods import NOTHING_READ, Inputs, Object, Place, PodMaker, Reads
 from flowcore_argo.quoting import json_literal, member, packed, string_literal, tag, unpacked
 
 ALLOWED: Final[Mapping[Need, frozenset[str]]] = {
@@ -122,13 +122,13 @@ class Builder:
             return [*gates, _ordered(task)]
         if step.when is not None:
             task["when"] = condition(step.when, frame.lookup)
-        local = {}
+        local: dict[str, Code] = {}
         if step.foreach is not MISSING:
             step, local = evolve(step, foreach=MISSING), {"item": Code("'null'", Type("any"))}
         body, inputs = self.body(frame, name, step, frame.lookup, local, frame.origin(name), frame.step_text(name))
         task["template"] = body
         _give(task, inputs)
-        return [*gates, task]
+        return [*gates, task] if gates else [task]
 
     def body(
         self,
@@ -143,10 +143,12 @@ class Builder:
     ) -> tuple[str, Inputs]:
         """The template of what a step runs: one pod, a nested workflow, or a repeat."""
 
-        def own(ref: Ref) -> Code:
-            return local[ref.kind] if ref.kind in local else outer(ref)
+        scope = outer
+        if local:
 
-        scope = own if local else outer
+            def scope(ref: Ref) -> Code:
+                return local[ref.kind] if ref.kind in local else outer(ref)
+
         fixed = not frame.each if static is None else static
         if isinstance(step.action, Nested):
             return self.nested(step.action, scope, origin, step_text, fixed)
@@ -164,7 +166,7 @@ class Builder:
             name,
             step_text if fixed else "{{inputs.parameters.step}}",
             "" if fixed else step_text,
-            self.artifacts(frame, step) if self.pods.artifacts else Reads(),
+            self.artifacts(frame, step) if self.pods.artifacts else NOTHING_READ,
         )
         template, inputs = self.pods.template(step, place, scope)
         self.templates[name] = template

@@ -135,6 +135,9 @@ class Reads(NamedTuple):
     """Whether it may read any, by whatever way it comes to know the place."""
 
 
+NOTHING_READ: Final = Reads()
+
+
 class Place(NamedTuple):
     """Where in the run a step is."""
 
@@ -231,12 +234,12 @@ class PodMaker:
             container["imagePullPolicy"] = _PULL[step.image_pull_policy]
         if command:
             # All of it, and no args: long ones Argo would bring in a file, past the kubelet.
-            container["command"] = [words.text(word) for word in command]
+            container["command"] = [static(word) if type(word) is str else words.text(word) for word in command]
         elif isinstance(step.action, Container) and step.action.args:
             container["args"] = [words.text(word) for word in step.action.args]
         if step.working_dir is not None:
             container["workingDir"] = static(step.working_dir)
-        env = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()]
+        env = [{"name": name, **_env_value(value, words)} for name, value in step.env.items()] if step.env else []
         if env and any(EMPTY in str(entry.get("value")) or "{{=" in str(entry.get("value")) for entry in env):
             # A variable knows only those before it, and Argo puts what all have behind.
             env.insert(0, {"name": EMPTY, "value": ""})
