@@ -1,5 +1,5 @@
-"""How long a workflow takes to become an engine's YAML: Argo's against hera's, where that is installed (pip install hera),
-and Tekton's against Argo's.
+"""How long a workflow takes to become YAML: Argo's against hera, where that is installed (pip install hera), and
+Tekton's against Argo's.
 
     python benchmarks/render.py [--steps 100 300 1000 2000] [--times 5]
 
@@ -66,9 +66,8 @@ def main() -> int:
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 300, 1000, 2000], help="sizes of the workflows")
     parser.add_argument("--times", type=int, default=5, help="how often each")
     arguments = parser.parse_args()
-    print(
-        f"{'steps':>7} {'argo ms':>8} {'us a step':>10} {'hera ms':>8} {'ratio':>6} {'tekton ms':>10} {'us a step':>10} {'of argo':>8}"
-    )
+    heads = ("argo ms", "us a step", "hera ms", "ratio", "tekton ms", "us a step", "of argo")
+    print("  steps " + " ".join(f"{head:>10}" for head in heads))
     for steps in arguments.steps:
         makers = [ours("argo", steps), heras(steps), ours("tekton", steps)]
         times = [float("inf")] * len(makers)
@@ -77,10 +76,10 @@ def main() -> int:
                 if make is not None:
                     times[index] = min(times[index], once(make))
         argo, hera, tekton = times
-        row = f"{steps:>7} {argo:>8.1f} {argo * 1000 / steps:>10.0f}"
-        row += f" {hera:>8.1f} {hera / argo:>6.1f}" if makers[1] else f" {'-':>8} {'-':>6}"
-        row += f" {tekton:>10.1f} {tekton * 1000 / steps:>10.0f} {tekton / argo:>8.1f}" if makers[2] else ""
-        print(row)
+        row = [argo, argo * 1000 / steps]
+        row += [hera, hera / argo] if makers[1] else [float("nan")] * 2
+        row += [tekton, tekton * 1000 / steps, tekton / argo] if makers[2] else []
+        print(f"{steps:>7} " + " ".join(f"{each:>10.1f}" for each in row))
     return 0
 
 
