@@ -11,7 +11,8 @@ from flowcore.plugin import LogLine
 _NOISE: Final = re.compile(
     r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:Error executing command|Skipping step because|Step was cancelled"
     r"|context deadline exceeded|non-fatal error copying credentials|Termination message is above"
-    r"|ERROR Error while substituting step (?:results|artifacts))"
+    r"|INFO (?:Step was skipped|Step was canceling|Skipping writing to PostFile)"
+    r"|ERROR Error while (?:substituting step|waiting for cancellation))"
 )
 
 
