@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flowcore.errors import FlowError
+from flowcore.errors import FlowError, UsageError
 from flowcore_argo.options import Options
 from flowcore_argo.resume import resumed
 from flowcore_argo.server import Server
@@ -81,8 +81,9 @@ def test_without_a_server_it_is_said_which_option_names_one():
         nodes_of(Server.of(Options(), ACCESS).complete(WORKFLOW))
 
 
-def test_a_run_may_have_no_nodes_yet(argo):
-    argo.shown = {"metadata": {"uid": "u1"}, "status": {}}
+@pytest.mark.parametrize("status", [{"status": {}}, {"status": None}, {}])
+def test_a_run_may_have_no_nodes_yet(argo, status):
+    argo.shown = {"metadata": {"uid": "u1"}, **status}
     assert nodes_of(server_at(argo).complete(WORKFLOW)) == []
 
 
@@ -90,6 +91,28 @@ def test_another_run_of_that_name_is_not_taken_for_it(argo):
     argo.shown = {"metadata": {"uid": "u2"}, "status": {"nodes": NODES}}
     with pytest.raises(FlowError, match="shows another run of this name"):
         server_at(argo).complete(WORKFLOW)
+
+
+@pytest.mark.parametrize("shown", [[], {}, {"metadata": None}, {"metadata": {}}])
+def test_an_answer_that_argo_s_server_would_not_give_is_said(argo, shown):
+    argo.shown = shown
+    with pytest.raises(FlowError, match=r"http://127\.0\.0\.1:\d+ is not Argo's server .* correct the option server"):
+        server_at(argo).complete(WORKFLOW)
+
+
+@pytest.mark.parametrize("shown", [[], {}, {"version": None}])
+def test_the_probe_takes_nothing_else_for_argo_s_server(argo, shown):
+    argo.shown = shown
+    with pytest.raises(FlowError, match="is not Argo's server"):
+        server_at(argo).probe()
+    argo.shown = {"version": "v4.0.5"}
+    server_at(argo).probe()
+
+
+@pytest.mark.parametrize("server", ["argo-server:2746", "ftp://argo", "https://", "argo"])
+def test_a_server_that_is_no_url_is_said_before_it_is_asked(server):
+    with pytest.raises(UsageError, match=f"the option server is a URL such as https://.*, not '{server}'"):
+        Server.of(Options(server=server), ACCESS)
 
 
 def test_a_refused_token_is_said(argo):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from attrs import evolve, frozen
 
@@ -27,10 +26,16 @@ class Server:
         """The server, asked with the token of the kubeconfig, which it takes in its auth mode ``client``.
 
         Raises:
-            UsageError: if its certificates cannot be read.
+            UsageError: if it is no URL, or its certificates cannot be read.
         """
         if not options.server:
             return cls()
+        url = urlsplit(options.server)
+        if url.scheme not in ("http", "https") or not url.hostname:  # Argo's own ARGO_SERVER has no scheme
+            raise UsageError(
+                f"the option server is a URL such as https://argo-server.argo:2746, not {options.server!r};"
+                " write the whole of it"
+            )
         try:
             authority = Path(options.server_ca).expanduser().read_text(encoding="utf-8") if options.server_ca else ""
         except OSError as error:
@@ -52,23 +57,41 @@ class Server:
         """A Workflow with its nodes; it is left as it is unless they are in Argo's database.
 
         Raises:
-            RefusedError: if the server knows another run by that name.
+            RefusedError: if the server knows another run by that name, or is not Argo's.
         """
         if self.client is None or not is_offloaded(workflow):
             return workflow
         metadata = workflow["metadata"]
         place = f"{quote(metadata['namespace'], safe='')}/{quote(metadata['name'], safe='')}"
         found = self.client.raw(f"/api/v1/workflows/{place}?fields=metadata.uid,status.nodes", "the run's nodes")
-        shown: Mapping[str, Any] = json.loads(found)
-        if shown["metadata"].get("uid") != metadata["uid"]:
+        match json.loads(found):
+            case {"metadata": {"uid": str(uid)}, **rest}:
+                shown: Any = rest.get("status") or {}
+            case _:
+                raise _stranger(self.client)
+        if uid != metadata["uid"]:
             raise RefusedError(f"Argo's server {self.client.access.server} shows another run of this name")
-        nodes = (shown.get("status") or {}).get("nodes") or {}
+        nodes = shown.get("nodes") or {}
         status = {**workflow["status"], "nodes": nodes}
         if not nodes:
             del status["offloadNodeStatusVersion"]  # a run that waits for its companions has none yet
         return {**workflow, "status": status}
 
     def probe(self) -> None:
-        """See whether it answers."""
-        if self.client is not None:
-            self.client.raw("/api/v1/version", "Argo's version")
+        """See whether it answers, and takes the token.
+
+        Raises:
+            RefusedError: if something else answers there.
+        """
+        if self.client is None:
+            return
+        match json.loads(self.client.raw("/api/v1/version", "Argo's version")):
+            case {"version": str()}:
+                return
+        raise _stranger(self.client)
+
+
+def _stranger(client: Client) -> RefusedError:
+    return RefusedError(
+        f"{client.access.server} is not Argo's server (its answer is of another form); correct the option server"
+    )
