@@ -78,7 +78,7 @@ class Server:
         return {**workflow, "status": status}
 
     def probe(self) -> None:
-        """See whether it answers, and takes the token.
+        """See whether it answers, to a caller with a token if it wants one; whose that is, the cluster judges later.
 
         Raises:
             RefusedError: if something else answers there.
