@@ -58,7 +58,6 @@ def store():
             )
         ))  # fmt: skip
         yield store
-        kubectl("delete", "secret,configmap", "flowcore-artifacts", quiet=True)
 
 
 @pytest.mark.cluster

@@ -71,7 +71,8 @@ def read_claim(
     metadata = {"name": f"{owner['metadata']['name']}-read-{secrets.token_hex(4)}"}
     reader: Object = owned({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, owner)
     namespace = owner["metadata"]["namespace"]
-    client.create(PODS, reader, namespace)
+    # Its name is random, so one that is there is this one, made by a request whose answer was lost.
+    client.ensure(PODS, reader, namespace)
     try:
         return _log_of(client, metadata["name"], namespace)
     finally:
