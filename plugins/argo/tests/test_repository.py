@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from secrets import token_hex
 
 import pytest
 from cluster.kubernetes.access import API_IP, KUBECONFIG, apply, kubectl
@@ -21,11 +22,14 @@ PLAYED = [
     if scenario.name
     in ("artifact-file-and-folder", "artifact-that-was-not-written", "artifacts-of-items", "python-artifact")
 ]
-OPTIONS = {"artifacts": "repository", "artifact_repository": "flowcore-artifacts/s3", "start_allowance": 60}
+
+
+def options(repository: str) -> dict[str, object]:
+    return {"artifacts": "repository", "artifact_repository": repository, "start_allowance": 60}
 
 
 def test_keys_are_known_before_the_run():
-    backend = Backend.select("argo", options=OPTIONS)
+    backend = Backend.select("argo", options=options("flowcore-artifacts/s3"))
     scenario = next(each for each in PLAYED if each.name == "artifacts-of-items")
     rendered = backend.render(load(scenario))
     text = rendered.text
@@ -37,9 +41,13 @@ def test_keys_are_known_before_the_run():
 
 @pytest.fixture
 def store():
-    """An object store, and config maps that name it as Argo's repository: ``s3``, and ``logs``, with an archive."""
+    """An object store of the test's own, and the name of a config map that names it as Argo's repository.
+
+    Its keys: ``s3``, and ``logs``, with an archive.
+    """
+    name = f"flowcore-artifacts-{token_hex(4)}"
     with ObjectStore(API_IP) as store:
-        secret = {"name": "flowcore-artifacts", "key": "word"}
+        secret = {"name": name, "key": "word"}
         s3 = {
             "endpoint": store.endpoint,
             "insecure": True,
@@ -48,7 +56,7 @@ def store():
             "accessKeySecret": secret,
             "secretKeySecret": secret,
         }
-        metadata = {"name": "flowcore-artifacts"}
+        metadata = {"name": name}
         data = {"s3": json.dumps({"s3": s3}), "logs": json.dumps({"s3": s3, "archiveLogs": True})}
         apply("\n---\n".join(
             json.dumps(each)
@@ -57,16 +65,17 @@ def store():
                 {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data},
             )
         ))  # fmt: skip
-        yield store
+        yield store, name
+        kubectl("delete", "secret,configmap", name, quiet=True)
 
 
 @pytest.mark.cluster
-@pytest.mark.xdist_group("argo-repository")
 def test_artifacts_go_through_the_repository(store):
-    backend = Backend.select("argo", options={**OPTIONS, "kubeconfig": str(KUBECONFIG)})
+    objects, name = store
+    backend = Backend.select("argo", options={**options(f"{name}/s3"), "kubeconfig": str(KUBECONFIG)})
     for scenario in PLAYED:
         Driver(backend, 900, 0.7, 2.0).run(scenario)
-    assert any(key.endswith("/each/part/1") for key in store.objects)
+    assert any(key.endswith("/each/part/1") for key in objects.objects)
 
 
 TALKS = """
@@ -81,11 +90,11 @@ steps:
 
 
 @pytest.mark.cluster
-@pytest.mark.xdist_group("argo-repository")
 @pytest.mark.parametrize("archive", ["logs", "s3"])
 def test_logs_of_pods_that_are_gone_come_from_the_archive_or_are_said_to_be_lost(store, archive):
-    options = {**OPTIONS, "artifact_repository": f"flowcore-artifacts/{archive}", "pod_gc": "OnPodCompletion"}
-    backend = Backend.select("argo", options={**options, "kubeconfig": str(KUBECONFIG)})
+    _, name = store
+    collected = {**options(f"{name}/{archive}"), "pod_gc": "OnPodCompletion"}
+    backend = Backend.select("argo", options={**collected, "kubeconfig": str(KUBECONFIG)})
     handle = backend.submit(backend.render(load_text(TALKS)))
     backend.wait(handle, 0.5)
     namespace, name = handle.location.split("/")
