@@ -229,7 +229,7 @@ steps:
         "timeout-of-the-run",
         "S14 S8 S23 S24",
         """
-timeout: 40s
+timeout: 60s
 steps:
   quick: {command: [echo, quick]}
   slow: {needs: [quick], command: [sleep, "300"]}
@@ -253,7 +253,7 @@ on_exit:
         "timeout-of-the-run-counts-waits",
         "S14 S12",
         """
-timeout: 30s
+timeout: 45s
 steps:
   tries: {retry: {limit: 1, backoff: {initial: 5m}}, command: [sh, -c, "exit 1"]}
   behind: {needs: {tries: finished}, command: [echo, never]}

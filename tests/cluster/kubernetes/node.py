@@ -10,7 +10,7 @@ from pathlib import Path
 from ..images import name_in
 from ..place import BIN, DIR
 from ..services import running, start, stop
-from ..shell import out, sh, wait
+from ..shell import out, sh, wait, works
 from .access import API_IP, KUBECONFIG, PKI, api, apply, keys, kubeconfig, kubectl, network
 
 SOCK = "/run/flowcore-containerd.sock"
@@ -50,7 +50,7 @@ state = "/run/flowcore-containerd"
     conf_dir = "{DIR}/cni"
 """)
     start("containerd", "containerd", "--config", DIR / "containerd.toml")
-    wait("containerd", lambda: sh("ctr", "-a", SOCK, "version", quiet=True))
+    wait("containerd", lambda: works("ctr", "-a", SOCK, "version"))
     have = out("ctr", "-a", SOCK, "-n", "k8s.io", "images", "ls", "-q").split()
     for archive in images:
         if name_in(archive) not in have:
