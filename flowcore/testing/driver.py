@@ -58,7 +58,7 @@ class Driver:
     """
 
     backend: Backend
-    deadline: float = 60.0
+    deadline: float = 120.0
     interval: float = 0.05
     clock: float = 0.0
 

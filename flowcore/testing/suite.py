@@ -47,7 +47,7 @@ class BackendSuite:
     backend: ClassVar[str] = ""
     options: ClassVar[Mapping[str, Json]] = {}
     concurrency: ClassVar[int] = 8
-    deadline: ClassVar[float] = 60.0
+    deadline: ClassVar[float] = 120.0
     interval: ClassVar[float] = 0.05
     clock: ClassVar[float] = 0.0
     refused: ClassVar[Mapping[str, str]] = {}
