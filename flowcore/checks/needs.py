@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from flowcore.checks.sites import reading
 from flowcore.expressions import references
 from flowcore.model import Need, Nested, Step, Workflow
+from flowcore.syntax import Expr, Value
 
 
 def effective_needs(step: Step) -> dict[str, Need]:
     """The needs that ``step`` names, then a plain one for each other step whose output it refers to (S3)."""
-    needs: dict[str, Need] = dict(step.needs)
-    for value in reading(step):
+    return needs_with(step.needs, reading(step))
+
+
+def needs_with(named: Mapping[str, Need], read: Iterable[Value | Expr]) -> dict[str, Need]:
+    """The needs that are ``named``, then those that what is ``read`` implies."""
+    needs = dict(named)
+    for value in read:
         for ref in references(value):
             if ref.kind == "output":
                 needs.setdefault(ref.step, "met")

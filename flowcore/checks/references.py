@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from flowcore.checks.scope import Scope, UnknownName, artifact_ref, is_constant, shown
-from flowcore.checks.sites import Place, Site, env_sites, reading, sites
+from flowcore.checks.sites import Place, Site, env_sites, sites
 from flowcore.errors import Path
 from flowcore.expressions import TypeMismatch, fits, type_of_json, unparse
 from flowcore.expressions.inference import assignable, described
@@ -43,8 +43,6 @@ ALLOWED: dict[Place, frozenset[str]] = {
 
 def check_step_references(scope: Scope, name: str, step: Step, path: Path, on_exit: bool, report: Report) -> None:
     """Report what is wrong with the expressions of one step."""
-    if not reading(step) and not isinstance(step.action, Nested):
-        return
     for site in sites(step):
         if isinstance(site.value, str) and site.place != "foreach":
             continue

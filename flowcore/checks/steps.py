@@ -84,8 +84,10 @@ def check_step(
     _combination(step, path, on_exit, report)
     _action(step, workflow, path, report)
     _control(step, path, report)
-    _outputs(step, path, report)
-    check_env(step.env, path, report)
+    if step.outputs or step.stdout is not None:
+        _outputs(step, path, report)
+    if step.env:
+        check_env(step.env, path, report)
     for i, source in enumerate(step.env_from):
         _present(source.name, (*path, "env_from", i), f"the name of a {source.kind.replace('_', ' ')}", report)
     for target, mount in step.mounts.items():
@@ -106,24 +108,22 @@ def check_common(of: Step | Defaults, path: Path, report: Report) -> None:
         _present(of.image, (*path, "image"), "the image", report)
         if isinstance(of.image, Template):
             check_value(of.image, (*path, "image"), report)
-    for name, seconds in (("timeout", of.timeout), ("pending_timeout", of.pending_timeout)):
-        if seconds is not None:
-            check_seconds(seconds, (*path, name), report)
+    check_seconds(of.timeout, "timeout", path, report)
+    check_seconds(of.pending_timeout, "pending_timeout", path, report)
     if of.retry is not None:
         _retry(of.retry, (*path, "retry"), report)
-    for name, text in (("working_dir", of.working_dir), ("user", of.user)):
-        if text is not None:
-            _present(text, (*path, name), name, report)
-            check_text(text, (*path, name), report)
+    if of.working_dir is not None:
+        _present(of.working_dir, (*path, "working_dir"), "working_dir", report)
+    if of.user is not None:
+        _present(of.user, (*path, "user"), "user", report)
     if of.resources or of.requests:
         _quantities(of, path, report)
-    for field, texts in (
-        ("labels", of.labels),
-        ("annotations", of.annotations),
-        ("node_selector", of.node_selector),
-    ):
-        if texts:
-            check_value(dict(texts), (*path, field), report)
+    if of.labels:
+        check_value(dict(of.labels), (*path, "labels"), report)
+    if of.annotations:
+        check_value(dict(of.annotations), (*path, "annotations"), report)
+    if of.node_selector:
+        check_value(dict(of.node_selector), (*path, "node_selector"), report)
     for i, toleration in enumerate(of.tolerations):
         _toleration(toleration, (*path, "tolerations", i), report)
 
@@ -149,12 +149,11 @@ def check_env(env: Mapping[str, EnvValue], path: Path, report: Report) -> None:
             _present(value.key, where, f"the key of the {kind}", report)
 
 
-def check_seconds(seconds: float | None, path: Path, report: Report) -> None:
+def check_seconds(seconds: float | None, name: str, path: Path, report: Report) -> None:
     """Report a timeout that is not a whole number of seconds, at least one (S13)."""
     if seconds is not None and (seconds < 1 or seconds != int(seconds)):
-        report(
-            path, f"a timeout is whole seconds, at least 1s, and this is {seconds:g}s; write {max(1, round(seconds))}s"
-        )
+        whole = max(1, round(seconds))
+        report((*path, name), f"a timeout is whole seconds, at least 1s, and this is {seconds:g}s; write {whole}s")
 
 
 def check_parallelism(count: int | None, path: Path, report: Report) -> None:

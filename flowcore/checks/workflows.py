@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from flowcore.checks.needs import cycles, effective_needs, reads_failures
+from flowcore.checks.needs import cycles, needs_with, reads_failures
 from flowcore.checks.references import Report, check_step_references, check_workflow_references
 from flowcore.checks.scope import Scope
+from flowcore.checks.sites import reading
 from flowcore.checks.steps import (
     check_common,
     check_default,
@@ -91,7 +92,7 @@ def _step_clashes(names: list[str], workflow: Workflow, report: Report) -> None:
 def _top(workflow: Workflow, report: Report) -> None:
     """The fields that only the outermost workflow has."""
     check_parallelism(workflow.parallelism, (), report)
-    check_seconds(workflow.timeout, ("timeout",), report)
+    check_seconds(workflow.timeout, "timeout", (), report)
     ttl = workflow.ttl
     if ttl is not None and (ttl < 0 or ttl != int(ttl)):
         report(("ttl",), f"ttl is whole seconds, 0s or more, and this is {ttl:g}s; write {max(0, round(ttl))}s")
@@ -157,11 +158,13 @@ def _body(workflow: Workflow, volumes: Mapping[str, Volume], path: Path, depth: 
         check_step(step, workflow, volumes, where, False, report)
         if step.description:
             check_text(step.description, (*where, "description"), report)
-        check_step_references(scope, name, step, where, False, report)
+        read = reading(step)
+        if read or isinstance(step.action, Nested):
+            check_step_references(scope, name, step, where, False, report)
         if step.needs:
             _needs(name, step, workflow, (*where, "needs"), report)
         # A step that reads its own outputs is told so where it does.
-        waits = effective_needs(step)
+        waits = needs_with(step.needs, read)
         waits.pop(name, None)
         needs[name] = waits
         if isinstance(step.action, Nested):

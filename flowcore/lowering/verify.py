@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -189,21 +189,23 @@ def _too_much(workflow: Workflow, limits: Mapping[str, int], backend: str) -> It
             size = len(step.action.source.encode("utf-8", "surrogatepass"))
             field = "script" if isinstance(step.action, Script) else "python"
             yield from over((*path(), field), f"the source has {size} bytes", size, "script_bytes")
-        for field, word in _texts(step):
-            if type(word) is not str or len(word) > short:
-                size = _size(word)
-                yield from over((*path(), field), f"one text has {size} bytes", size, "argument_bytes")
+        for field, words in _texts(step):
+            for word in words:
+                if type(word) is not str or len(word) > short:
+                    size = _size(word)
+                    yield from over((*path(), field), f"one text has {size} bytes", size, "argument_bytes")
     yield from over(("steps",), f"the workflow has {count} steps once it is lowered", count, "steps")
 
 
-def _texts(step: Step) -> list[tuple[str, EnvValue]]:
-    """The texts of a step, each with its field."""
-    found: list[tuple[str, EnvValue]] = [("env", value) for value in step.env.values()] if step.env else []
+def _texts(step: Step) -> Iterator[tuple[str, Iterable[EnvValue]]]:
+    """The texts of a step, by field."""
+    if step.env:
+        yield "env", step.env.values()
     if isinstance(step.action, Container):
-        found += [("command", word) for word in (*(step.action.command or ()), *step.action.args)]
+        yield "command", step.action.command or ()
+        yield "command", step.action.args
     elif isinstance(step.action, Script):
-        found += [("args", word) for word in step.action.args]
-    return found
+        yield "args", step.action.args
 
 
 def _size(value: EnvValue) -> int:
