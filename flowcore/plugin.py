@@ -13,7 +13,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "capabilities": "CAPABILITIES",
-        "checks": "effective_fail_fast effective_needs step_references",
+        "checks": "effective_fail_fast effective_needs needs_and_references step_references",
         "document": "document_of from_json write_yaml",
         "errors": "FlowError GoneError Problem RefusedError UnreachableError UsageError WorkflowError",
         "expressions": (
@@ -35,7 +35,7 @@ __getattr__, __dir__ = lazy(
 
 if TYPE_CHECKING:
     from flowcore.capabilities import CAPABILITIES
-    from flowcore.checks import effective_fail_fast, effective_needs, step_references
+    from flowcore.checks import effective_fail_fast, effective_needs, needs_and_references, step_references
     from flowcore.document import document_of, from_json, write_yaml
     from flowcore.errors import FlowError, GoneError, Problem, RefusedError, UnreachableError, UsageError, WorkflowError
     from flowcore.expressions import (
@@ -153,6 +153,7 @@ __all__ = [
     "kind_of",
     "mangle",
     "misfit",
+    "needs_and_references",
     "parse_duration",
     "parse_quantity",
     "references",

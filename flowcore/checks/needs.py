@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from flowcore.checks.sites import reading
+from flowcore.checks.sites import reading, step_references
 from flowcore.expressions import references
 from flowcore.model import Need, Nested, Step, Workflow
-from flowcore.syntax import Expr, Value
+from flowcore.syntax import Expr, Ref, Value
 
 
 def effective_needs(step: Step) -> dict[str, Need]:
     """The needs that ``step`` names, then a plain one for each other step whose output it refers to (S3)."""
     return needs_with(step.needs, reading(step))
+
+
+def needs_and_references(step: Step) -> tuple[dict[str, Need], list[Ref]]:
+    """``effective_needs`` and ``step_references`` at once: both are asked of every step, and most read nothing."""
+    return (effective_needs(step), step_references(step)) if reading(step) else (dict(step.needs), [])
 
 
 def needs_with(named: Mapping[str, Need], read: Iterable[Value | Expr]) -> dict[str, Need]:

@@ -83,7 +83,8 @@ def check_step(
     """
     _combination(step, path, on_exit, report)
     _action(step, workflow, path, report)
-    _control(step, path, report)
+    if step.repeat is not None or step.parallelism is not None:
+        _control(step, path, report)
     if step.outputs or step.stdout is not None:
         _outputs(step, path, report)
     if step.env:
@@ -222,17 +223,18 @@ def _action(step: Step, workflow: Workflow, path: Path, report: Report) -> None:
             report(path, "this step has nothing to run; add command, script, python, workflow, manifest or an image")
         if action.command is not None and not action.command:
             report((*path, "command"), "the command is empty; write the program and its arguments as a list")
-        _words(action.command or (), (*path, "command"), report)
-        _words(action.args, (*path, "args"), report)
-        first = action.command[0] if action.command else None
-        if first == "":
-            report((*path, "command", 0), "the program's name is empty; write the program to run")
+        if action.command:
+            _words(action.command, "command", path, report)
+            if action.command[0] == "":
+                report((*path, "command", 0), "the program's name is empty; write the program to run")
+        if action.args:
+            _words(action.args, "args", path, report)
     elif isinstance(action, Script):
         check_text(action.source, (*path, "script"), report)
         if not action.interpreter or not action.interpreter[0]:
             report((*path, "interpreter"), "the interpreter is empty; write one, as in [sh, -e], or leave it out")
-        _words(action.interpreter, (*path, "interpreter"), report)
-        _words(action.args, (*path, "args"), report)
+        _words(action.interpreter, "interpreter", path, report)
+        _words(action.args, "args", path, report)
     elif isinstance(action, Python):
         before: list[Path] = []
         check_text(action.source, (*path, "python", "source"), lambda at, message: _both(at, message, before, report))
@@ -253,11 +255,11 @@ def _both(at: Path, message: str, seen: list[Path], report: Report) -> None:
     report(at, message)
 
 
-def _words(words: tuple[str | Template, ...], path: Path, report: Report) -> None:
+def _words(words: tuple[str | Template, ...], field: str, path: Path, report: Report) -> None:
     for i, word in enumerate(words):
         if is_short(word):
             continue
-        where = (*path, i)
+        where = (*path, field, i)
         check_value(word, where, report)
         check_argument(word, "", where, report)
 

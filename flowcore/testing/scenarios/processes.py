@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowcore.runs import Phase
-from flowcore.testing.scenario import ANY, State, failed, lines, ok, run_failed, scenario, skipped, succeeded
+from flowcore.testing.scenario import ANY, State, failed, group, lines, ok, run_failed, scenario, skipped, succeeded
 
 TOKEN = "s3cr3t $(id) `id` '\" %d \\n {{x}} ${{x}} é"
 
@@ -196,6 +196,42 @@ steps:
 """,
         run_failed({"makes": State(Phase.ERROR, "backend", exit_code=ANY), "after": skipped("needs")}),
         needs="manifest",
+    ),
+    scenario(
+        "manifest-with-outputs-of-items",
+        "S8 S15 S17",
+        """
+steps:
+  list: {stdout: words, outputs: {words: {type: list}}, command: [echo, '[]']}
+  none:
+    foreach: "${{ steps.list.outputs.words }}"
+    outputs: {word: {}}
+    script: 'printf %s "$1" > "$FLOW_OUTPUTS/word"'
+    args: ["${{ item }}"]
+  each:
+    foreach: [a, b]
+    outputs: {word: {}}
+    script: 'printf %s "$1" > "$FLOW_OUTPUTS/word"'
+    args: ["${{ item }}"]
+  makes:
+    manifest:
+      apiVersion: v1
+      kind: ConfigMap
+      metadata: {name: "${{ run.id }}-made"}
+      data: {none: "of ${{ steps.none.outputs.word }}", second: "${{ steps.each.outputs.word[1] }}"}
+    success_when: data.second == 'b'
+""",
+        succeeded(
+            {
+                "list": ok(words=[]),
+                "none": group(Phase.SKIPPED, "empty", word=[]),
+                "each": group(Phase.SUCCEEDED, word=["a", "b"]),
+                "each[0]": ok(word="a"),
+                "each[1]": ok(word="b"),
+                "makes": State(Phase.SUCCEEDED, exit_code=ANY),
+            }
+        ),
+        needs="manifest foreach foreach.dynamic fanin outputs stdout",
     ),
     scenario(
         "config-map-in-the-environment",

@@ -37,7 +37,7 @@ ARGO = on_kubernetes.Engine(
     # Argo takes a tag to end with the first }}, and one that does not end for an error.
     reference=re.compile(r"\{\{.*?(?:\}\}|\Z)", re.S),
     own=re.compile(
-        r"\{\{(=.*|inputs\.parameters\.[a-z0-9A-Z_-]+|item|workflow\.(name|namespace|labels\.[a-z./-]+))\}\}", re.S
+        r"\{\{(=.*|inputs\.parameters\.[a-z0-9A-Z_-]+|item|workflow\.(name|uid|namespace|labels\.[a-z./-]+))\}\}", re.S
     ),
 )
 

@@ -55,9 +55,8 @@ def of_steps(rendered: Rendered) -> tuple[Permission, ...]:
 
 
 def _without_tags(manifest: str) -> str:
-    """A manifest that can be read although values of steps are missing in it."""
-
-    return re.sub(r'(?<!")\{\{[^{}]*\}\}(?!")', "0", re.sub(r'"[^"]*\{\{[^"]*"', '""', manifest))
+    """A manifest that can be read although values of steps are missing in it: those in texts are no fault there."""
+    return re.sub(r'("(?:[^"\\]|\\.)*")|\{\{[^{}]*\}\}', lambda match: match[1] or "0", manifest)
 
 
 def _templates(object: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -25,9 +25,8 @@ from flowcore.plugin import (
     Value,
     Workflow,
     as_text,
-    effective_needs,
+    needs_and_references,
     references,
-    step_references,
 )
 from flowcore_argo.expressions import ANY, BOOLEAN, LIST, STRING, Code, kind_of_json
 from flowcore_argo.places import ARTIFACTS, FINISH, ITEMS
@@ -61,7 +60,7 @@ class Frame:
     """What others ask of each step."""
     lists: dict[str, dict[str, None]] = field(factory=dict)
     """The value outputs of each foreach that others read."""
-    refs: dict[str, tuple[Ref, ...]] = field(factory=dict)
+    refs: dict[str, list[Ref]] = field(factory=dict)
     """What each step reads when it starts."""
 
     def __attrs_post_init__(self) -> None:
@@ -69,10 +68,10 @@ class Frame:
             return  # a part of a scope: all is known
         for name, step in self.steps.items():
             self.names.name(name)
-            needs = self.needs[name] = effective_needs(step)
+            needs, refs = needs_and_references(step)
+            self.needs[name], self.refs[name] = needs, refs
             for other, need in needs.items():
                 self.asked.setdefault(other, set()).add(need)
-            refs = self.refs[name] = tuple(step_references(step))
             for ref in refs:
                 self._note(ref)
         for ref in references(dict(self.outputs)):

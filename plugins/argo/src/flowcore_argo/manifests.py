@@ -7,22 +7,59 @@ kubelet would expand is in it, and values of steps, escaped the same way, come t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from flowcore.plugin import Expr, Ref, Template, Value
 from flowcore_argo.expressions import Scope, text_code, value_code
-from flowcore_argo.places import RUN_NAME
-from flowcore_argo.quoting import tag
+from flowcore_argo.places import GROUP, RUN_NAME, VERSION
+from flowcore_argo.quoting import member, tag
 from flowcore_kubernetes import Comparison
 
 if TYPE_CHECKING:
     from flowcore_argo.pods import Inputs
 
 
-def manifest_text(object: Mapping[str, Value], inputs: Inputs, scope: Scope) -> str:
-    """The object's text, with references to the inputs that hold its values."""
+def resource(object: Mapping[str, Value], inputs: Inputs, scope: Scope) -> dict[str, Any]:
+    """The fields that make an object which the Workflow owns, with references to the inputs that hold its values.
 
+    Argo's ``setOwnerReference`` reads the filled-in text as YAML, which folds some characters and refuses others (YAML
+    1.1, 5.1 and 5.4). Where there may be such, the text says itself whose the object is: kubectl reads it as JSON.
+    """
+    if _is_yaml(object):
+        return {"action": "create", "setOwnerReference": True, "manifest": _text(object, inputs, scope)}
+    metadata = dict(cast(Mapping[str, Value], object.get("metadata", {})))
+    metadata["ownerReferences"] = [*cast(list[Value], metadata.get("ownerReferences", [])), OWNER]
+    return {"action": "create", "manifest": _text({**object, "metadata": metadata}, inputs, scope)}
+
+
+class _Filled(str):
+    """Text in which Argo has to put values."""
+
+
+OWNER: Final[dict[str, Value]] = {
+    "apiVersion": f"{GROUP}/{VERSION}",
+    "kind": "Workflow",
+    "name": _Filled(RUN_NAME),
+    "uid": _Filled("{{workflow.uid}}"),
+    "controller": True,
+    "blockOwnerDeletion": True,
+}
+
+
+def _is_yaml(value: Value | Mapping[str, Value]) -> bool:
+    """Whether a value is JSON that YAML reads as the same, whatever the run fills in."""
+    if isinstance(value, Template):
+        return all(_is_yaml(part) if isinstance(part, str) else _is_run(part) for part in value.parts)
+    if isinstance(value, str):
+        return _ODD.search(value) is None
+    if isinstance(value, Mapping):
+        return all(_is_yaml(key) and _is_yaml(item) for key, item in value.items())
+    return all(map(_is_yaml, value)) if isinstance(value, list) else True
+
+
+def _text(object: Mapping[str, Value], inputs: Inputs, scope: Scope) -> str:
     def write(value: Value, depth: int) -> str:
         blank = "  " * (depth + 1)
         if isinstance(value, dict):
@@ -37,7 +74,7 @@ def manifest_text(object: Mapping[str, Value], inputs: Inputs, scope: Scope) -> 
             return f"[\n{rows}\n{'  ' * depth}]"
         if isinstance(value, Template):
             return _template(value, inputs, scope)
-        return _string(value) if isinstance(value, str) else json.dumps(value)
+        return _string(value) if isinstance(value, str) and type(value) is not _Filled else json.dumps(value)
 
     return write(dict(object), 0)
 
@@ -56,7 +93,9 @@ def _template(value: Template, inputs: Inputs, scope: Scope) -> str:
         elif _is_run(part):
             pieces.append(RUN_NAME)
         else:
-            text = f"sprig.replace('$','{DOLLAR}',map([toJson({text_code(part, scope)})], #[1:len(#)-1])[0])"
+            # Not as a slice: lengths are in characters there, and slices in bytes.
+            quoted = f"""sprig.trimSuffix('"',sprig.trimPrefix('"',toJson({text_code(part, scope)})))"""
+            text = f"sprig.replace('$','{DOLLAR}',{quoted})"
             pieces.append(_ref(inputs.add(f"{input_name(part)}-text", tag(f"sprig.replace('{{','{BRACE}',{text})"))))
     return f'"{"".join(pieces)}"'
 
@@ -71,11 +110,17 @@ def _is_run(expr: Expr) -> bool:
 
 
 def _ref(name: str) -> str:
-    return "{{inputs.parameters." + name + "}}"
+    # As an expression: what Argo puts in the place of a plain reference is no JSON if it holds control characters.
+    return tag(member("inputs.parameters", name))
 
 
 def _string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("{", "\\u007b").replace("$", "\\u0024")
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+_ESCAPED: Final = re.compile("[{$\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_ODD: Final = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff]")
+"""What JSON holds as it is, and YAML does not."""
 
 
 def condition(comparisons: Iterable[Comparison]) -> str:

@@ -351,18 +351,14 @@ class PodMaker:
     # Everything else
 
     def _resource(self, manifest: Manifest, inputs: Inputs, scope: Scope) -> Object:
-        from flowcore_argo.manifests import condition, manifest_text
+        from flowcore_argo.manifests import condition, resource
 
-        resource: Object = {
-            "action": "create",
-            "setOwnerReference": True,
-            "manifest": manifest_text(manifest.object, inputs, scope),
-        }
+        fields = resource(manifest.object, inputs, scope)
         if manifest.success_when is not None:
-            resource["successCondition"] = condition(all_of(manifest.success_when))
+            fields["successCondition"] = condition(all_of(manifest.success_when))
         if manifest.failure_when is not None:
-            resource["failureCondition"] = condition(any_of(manifest.failure_when))
-        return {"resource": resource}
+            fields["failureCondition"] = condition(any_of(manifest.failure_when))
+        return {"resource": fields}
 
     def _memoize(self, step: Step, place: Place, inputs: Inputs, scope: Scope) -> Object:
         assert step.cache is not None

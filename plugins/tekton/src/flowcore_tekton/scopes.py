@@ -15,20 +15,16 @@ from attrs import define, evolve, field
 from flowcore.plugin import (
     DNS_LABEL_1035,
     MISSING,
-    Container,
     Literal,
     Missing,
     Names,
     Need,
     Nested,
-    Python,
     Ref,
-    Script,
     Step,
-    Template,
     Value,
     Workflow,
-    effective_needs,
+    needs_and_references,
     references,
 )
 from flowcore_tekton.limits import MATRIX
@@ -81,7 +77,7 @@ class Unit:
     kind: OneOf["leaf", "each", "nested"]
     task: str
     needs: dict[str, Need]
-    refs: tuple[Ref, ...]
+    refs: list[Ref]
     inner: Scope | None = None
     chunks: tuple[str, ...] = ()
     width: int = MATRIX
@@ -165,6 +161,7 @@ def scope_of(
     for name, step in steps.items():
         key = prefix + name
         nested = isinstance(step.action, Nested)
+        needs, refs = needs_and_references(step)
         unit = Unit(
             step=step,
             name=name,
@@ -172,8 +169,8 @@ def scope_of(
             scope=scope,
             kind="nested" if nested else "each" if step.foreach is not MISSING else "leaf",
             task=names.name(key),
-            needs=effective_needs(step),
-            refs=tuple(reads(step)),
+            needs=needs,
+            refs=refs,
         )
         if isinstance(step.foreach, list):
             items = len(step.foreach)
@@ -209,24 +206,6 @@ def runs(unit: Unit) -> bool:
     if unit.never:
         return False
     return unit.scope.owner is None or runs(unit.scope.owner)
-
-
-def reads(step: Step) -> Iterator[Ref]:
-    """Every reference that is read when a step starts."""
-    action = step.action
-    values: list[Any] = []
-    if isinstance(action, Container):
-        values += [*(action.command or ()), *action.args]
-    elif isinstance(action, Script):
-        values += action.args
-    elif isinstance(action, (Python, Nested)):
-        values += action.args.values()
-    values += [value for value in step.env.values() if isinstance(value, Template)]
-    values += [value for value in (step.image, step.when) if value is not None]
-    if step.foreach is not MISSING:
-        values.append(step.foreach)
-    for value in values:
-        yield from references(value)
 
 
 def _find_never(scope: Scope) -> None:
