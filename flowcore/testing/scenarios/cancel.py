@@ -178,7 +178,7 @@ on_exit:
 steps:
   quick: {command: [echo, quick]}
 on_exit:
-  notify: {command: [sh, -c, "echo ready; sleep 2"]}
+  notify: {command: [sh, -c, "echo ready; sleep 15"]}
 """,
         run_cancelled({"quick": ok(), "notify": ok()}),
         needs="on_exit timeout",
