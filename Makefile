@@ -81,8 +81,7 @@ cluster-up:
 # Tests that stop what all others use (alone) come last.
 CLUSTER_TESTS = $(BIN)/python -m pytest -q -o faulthandler_timeout=900 tests plugins/kubernetes $(ENGINES:%=plugins/%)
 cluster: $(VENV)/.developing cluster-up
-	$(CLUSTER_TESTS) -m "cluster and not alone and not long" -n $(CLUSTER_WORKERS) --dist loadgroup || \
-	$(CLUSTER_TESTS) -m "cluster and not alone and not long" --last-failed --last-failed-no-failures none
+	$(CLUSTER_TESTS) -m "cluster and not alone and not long" -n $(CLUSTER_WORKERS) --dist loadgroup
 	$(CLUSTER_TESTS) -m "cluster and alone and not long"
 
 long: $(VENV)/.developing cluster-up

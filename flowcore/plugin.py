@@ -14,7 +14,7 @@ __getattr__, __dir__ = lazy(
     {
         "capabilities": "CAPABILITIES",
         "checks": "effective_fail_fast effective_needs needs_and_references step_references",
-        "document": "document_of from_json write_yaml",
+        "document": "document_of from_json quoted write_yaml",
         "errors": "FlowError GoneError Problem RefusedError UnreachableError UsageError WorkflowError",
         "expressions": (
             "EvaluationError as_text evaluate references resolve resolve_text substitute unparse unparse_text"
@@ -36,7 +36,7 @@ __getattr__, __dir__ = lazy(
 if TYPE_CHECKING:
     from flowcore.capabilities import CAPABILITIES
     from flowcore.checks import effective_fail_fast, effective_needs, needs_and_references, step_references
-    from flowcore.document import document_of, from_json, write_yaml
+    from flowcore.document import document_of, from_json, quoted, write_yaml
     from flowcore.errors import FlowError, GoneError, Problem, RefusedError, UnreachableError, UsageError, WorkflowError
     from flowcore.expressions import (
         EvaluationError,
@@ -156,6 +156,7 @@ __all__ = [
     "needs_and_references",
     "parse_duration",
     "parse_quantity",
+    "quoted",
     "references",
     "resolve",
     "resolve_text",

@@ -17,7 +17,8 @@ def effective_needs(step: Step) -> dict[str, Need]:
 
 def needs_and_references(step: Step) -> tuple[dict[str, Need], list[Ref]]:
     """``effective_needs`` and ``step_references`` at once: both are asked of every step, and most read nothing."""
-    return (effective_needs(step), step_references(step)) if reading(step) else (dict(step.needs), [])
+    read = reading(step)
+    return needs_with(step.needs, read), step_references(step) if read else []
 
 
 def needs_with(named: Mapping[str, Need], read: Iterable[Value | Expr]) -> dict[str, Need]:

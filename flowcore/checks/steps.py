@@ -83,12 +83,9 @@ def check_step(
     """
     _combination(step, path, on_exit, report)
     _action(step, workflow, path, report)
-    if step.repeat is not None or step.parallelism is not None:
-        _control(step, path, report)
-    if step.outputs or step.stdout is not None:
-        _outputs(step, path, report)
-    if step.env:
-        check_env(step.env, path, report)
+    _control(step, path, report)
+    _outputs(step, path, report)
+    check_env(step.env, path, report)
     for i, source in enumerate(step.env_from):
         _present(source.name, (*path, "env_from", i), f"the name of a {source.kind.replace('_', ' ')}", report)
     for target, mount in step.mounts.items():
@@ -109,22 +106,23 @@ def check_common(of: Step | Defaults, path: Path, report: Report) -> None:
         _present(of.image, (*path, "image"), "the image", report)
         if isinstance(of.image, Template):
             check_value(of.image, (*path, "image"), report)
-    check_seconds(of.timeout, "timeout", path, report)
-    check_seconds(of.pending_timeout, "pending_timeout", path, report)
+    for name, seconds in (("timeout", of.timeout), ("pending_timeout", of.pending_timeout)):
+        if seconds is not None:
+            check_seconds(seconds, (*path, name), report)
     if of.retry is not None:
         _retry(of.retry, (*path, "retry"), report)
-    if of.working_dir is not None:
-        _present(of.working_dir, (*path, "working_dir"), "working_dir", report)
-    if of.user is not None:
-        _present(of.user, (*path, "user"), "user", report)
+    for name, text in (("working_dir", of.working_dir), ("user", of.user)):
+        if text is not None:
+            _present(text, (*path, name), name, report)
     if of.resources or of.requests:
         _quantities(of, path, report)
-    if of.labels:
-        check_value(dict(of.labels), (*path, "labels"), report)
-    if of.annotations:
-        check_value(dict(of.annotations), (*path, "annotations"), report)
-    if of.node_selector:
-        check_value(dict(of.node_selector), (*path, "node_selector"), report)
+    for field, texts in (
+        ("labels", of.labels),
+        ("annotations", of.annotations),
+        ("node_selector", of.node_selector),
+    ):
+        if texts:
+            check_value(dict(texts), (*path, field), report)
     for i, toleration in enumerate(of.tolerations):
         _toleration(toleration, (*path, "tolerations", i), report)
 
@@ -150,11 +148,12 @@ def check_env(env: Mapping[str, EnvValue], path: Path, report: Report) -> None:
             _present(value.key, where, f"the key of the {kind}", report)
 
 
-def check_seconds(seconds: float | None, name: str, path: Path, report: Report) -> None:
+def check_seconds(seconds: float | None, path: Path, report: Report) -> None:
     """Report a timeout that is not a whole number of seconds, at least one (S13)."""
     if seconds is not None and (seconds < 1 or seconds != int(seconds)):
-        whole = max(1, round(seconds))
-        report((*path, name), f"a timeout is whole seconds, at least 1s, and this is {seconds:g}s; write {whole}s")
+        report(
+            path, f"a timeout is whole seconds, at least 1s, and this is {seconds:g}s; write {max(1, round(seconds))}s"
+        )
 
 
 def check_parallelism(count: int | None, path: Path, report: Report) -> None:
@@ -223,18 +222,17 @@ def _action(step: Step, workflow: Workflow, path: Path, report: Report) -> None:
             report(path, "this step has nothing to run; add command, script, python, workflow, manifest or an image")
         if action.command is not None and not action.command:
             report((*path, "command"), "the command is empty; write the program and its arguments as a list")
-        if action.command:
-            _words(action.command, "command", path, report)
-            if action.command[0] == "":
-                report((*path, "command", 0), "the program's name is empty; write the program to run")
-        if action.args:
-            _words(action.args, "args", path, report)
+        _words(action.command or (), (*path, "command"), report)
+        _words(action.args, (*path, "args"), report)
+        first = action.command[0] if action.command else None
+        if first == "":
+            report((*path, "command", 0), "the program's name is empty; write the program to run")
     elif isinstance(action, Script):
         check_text(action.source, (*path, "script"), report)
         if not action.interpreter or not action.interpreter[0]:
             report((*path, "interpreter"), "the interpreter is empty; write one, as in [sh, -e], or leave it out")
-        _words(action.interpreter, "interpreter", path, report)
-        _words(action.args, "args", path, report)
+        _words(action.interpreter, (*path, "interpreter"), report)
+        _words(action.args, (*path, "args"), report)
     elif isinstance(action, Python):
         before: list[Path] = []
         check_text(action.source, (*path, "python", "source"), lambda at, message: _both(at, message, before, report))
@@ -255,11 +253,11 @@ def _both(at: Path, message: str, seen: list[Path], report: Report) -> None:
     report(at, message)
 
 
-def _words(words: tuple[str | Template, ...], field: str, path: Path, report: Report) -> None:
+def _words(words: tuple[str | Template, ...], path: Path, report: Report) -> None:
     for i, word in enumerate(words):
         if is_short(word):
             continue
-        where = (*path, field, i)
+        where = (*path, i)
         check_value(word, where, report)
         check_argument(word, "", where, report)
 

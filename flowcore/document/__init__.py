@@ -15,7 +15,7 @@ from flowcore.document.fields import WORKFLOW
 from flowcore.document.kinds import WRONG, Reading
 from flowcore.document.schema import schema
 from flowcore.document.source import Source, plain
-from flowcore.document.yaml_text import write_yaml
+from flowcore.document.yaml_text import quoted, write_yaml
 from flowcore.errors import Problem, WorkflowError
 from flowcore.model import Workflow
 from flowcore.syntax import Json
@@ -24,6 +24,7 @@ __all__ = [
     "document_of",
     "from_json",
     "parse_yaml",
+    "quoted",
     "read_document",
     "read_file",
     "schema",

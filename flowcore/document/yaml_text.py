@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
-from json.encoder import encode_basestring
 from typing import Any, Final
 
 from flowcore.syntax import Json
@@ -24,6 +24,7 @@ _LONGEST_KEY = 120
 # What may stand in a literal block as it is. No carriage return (readers change it), no line separators.
 _LITERAL = re.compile("[\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_QUOTE: Final = json.JSONEncoder(ensure_ascii=False).encode
 _BLOCK_INDENT = 2
 
 
@@ -166,8 +167,12 @@ def _inline(text: str) -> str:
     """Text in one line: plain, or in double quotes with escapes."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    quoted = encode_basestring(text)
-    return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted)
+    return quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Text in double quotes, as JSON and YAML read alike: what YAML has no word for, or folds, is an escape."""
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", _QUOTE(text))
 
 
 def _block(text: str, indent: str) -> str | None:

@@ -15,7 +15,13 @@ from on_kubernetes.accounts import grant
 from on_kubernetes.engine import EngineSuite
 
 GIVEN = refs("steps.gives.outputs.result", len(SOME))
-DATA = {"literal": escaped(SOME), "mixed-literal": escaped(mixed(SOME)), "output": GIVEN, "mixed-output": mixed(GIVEN)}
+DATA = {
+    "literal": (escaped(SOME), SOME),
+    "mixed-literal": (escaped(mixed(SOME)), mixed(SOME)),
+    "output": (GIVEN, SOME),
+    "mixed-output": (mixed(GIVEN), mixed(SOME)),
+}
+"""What is written into the object, and what has to stand there."""
 MADE = {
     "flowcore": 1,
     "name": "any-manifest",
@@ -30,7 +36,9 @@ MADE = {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": "${{ run.id }}"},
-                "data": {f"{kind}-{index}": text for kind, texts in DATA.items() for index, text in enumerate(texts)},
+                "data": {
+                    f"{kind}-{index}": text for kind, (texts, _) in DATA.items() for index, text in enumerate(texts)
+                },
             }
         },
     },
@@ -51,7 +59,6 @@ class Values(EngineSuite, AnyValues):
         name = handle.location.rpartition("/")[2]
         made = json.loads(kubectl("get", "configmap", name, "-o", "json", capture_output=True).stdout)
         assert [owner["name"] for owner in made["metadata"]["ownerReferences"]] == [name]
-        for kind in DATA:
-            expected = mixed(SOME) if kind.startswith("mixed") else SOME
+        for kind, (_, expected) in DATA.items():
             assert [made["data"][f"{kind}-{index}"] for index in range(len(SOME))] == expected, kind
         backend.delete(handle)

@@ -199,7 +199,7 @@ steps:
     ),
     scenario(
         "manifest-with-outputs-of-items",
-        "S8 S15 S17",
+        "S8 S15 S16",
         """
 steps:
   list: {stdout: words, outputs: {words: {type: list}}, command: [echo, '[]']}

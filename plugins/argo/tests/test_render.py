@@ -97,3 +97,27 @@ def test_what_argo_cannot_do_is_refused_by_its_place(step, word, backend):
         backend.render(load(document({"x": step})))
     assert word in str(caught.value)
     assert "steps.x" in str(caught.value)
+
+
+OWNERS = [{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("owners", "word", "of_argo", "added"),
+    [
+        ([], "hello", True, False),
+        ([], "\x85", False, True),
+        ([], "${{ steps.x.outputs.word }}", False, True),
+        (OWNERS, "${{ steps.x.outputs.word }}", False, True),
+        ("${{ steps.x.outputs.owners }}", "${{ steps.x.outputs.word }}", True, False),
+    ],
+)
+def test_whose_the_object_of_a_manifest_is(owners, word, of_argo, added, backend):
+    outputs = {"word": {}, "owners": {"type": "list"}}
+    metadata = {"name": "a", **({"ownerReferences": owners} if owners else {})}
+    made = {"manifest": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"word": word}}}
+    rendered = backend.render(load(document({"x": {"command": ["true"], "outputs": outputs}, "makes": made})))
+    (resource,) = (each["resource"] for each in rendered.objects[0]["spec"]["templates"] if "resource" in each)
+    assert resource.get("setOwnerReference", False) is of_argo
+    assert ('"uid": "{{workflow.uid}}"' in resource["manifest"]) is added
+    assert ('"uid": "1"' in resource["manifest"]) is (owners == OWNERS)

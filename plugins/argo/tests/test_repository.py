@@ -71,8 +71,8 @@ def store():
 
 @pytest.mark.cluster
 def test_artifacts_go_through_the_repository(store):
-    objects, name = store
-    backend = Backend.select("argo", options={**options(f"{name}/s3"), "kubeconfig": str(KUBECONFIG)})
+    objects, config_map = store
+    backend = Backend.select("argo", options={**options(f"{config_map}/s3"), "kubeconfig": str(KUBECONFIG)})
     for scenario in PLAYED:
         Driver(backend, 900, 0.7, 2.0).run(scenario)
     assert any(key.endswith("/each/part/1") for key in objects.objects)
@@ -92,8 +92,8 @@ steps:
 @pytest.mark.cluster
 @pytest.mark.parametrize("archive", ["logs", "s3"])
 def test_logs_of_pods_that_are_gone_come_from_the_archive_or_are_said_to_be_lost(store, archive):
-    _, name = store
-    collected = {**options(f"{name}/{archive}"), "pod_gc": "OnPodCompletion"}
+    _, config_map = store
+    collected = {**options(f"{config_map}/{archive}"), "pod_gc": "OnPodCompletion"}
     backend = Backend.select("argo", options={**collected, "kubeconfig": str(KUBECONFIG)})
     handle = backend.submit(backend.render(load_text(TALKS)))
     backend.wait(handle, 0.5)

@@ -7,11 +7,10 @@ kubelet would expand is in it, and values of steps, escaped the same way, come t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from flowcore.plugin import Expr, Ref, Template, Value
+from flowcore.plugin import Expr, Ref, Template, Value, quoted
 from flowcore_argo.expressions import Scope, text_code, value_code
 from flowcore_argo.places import GROUP, RUN_NAME, VERSION
 from flowcore_argo.quoting import member, tag
@@ -27,10 +26,12 @@ def resource(object: Mapping[str, Value], inputs: Inputs, scope: Scope) -> dict[
     Argo's ``setOwnerReference`` reads the filled-in text as YAML, which folds some characters and refuses others (YAML
     1.1, 5.1 and 5.4). Where there may be such, the text says itself whose the object is: kubectl reads it as JSON.
     """
-    if _is_yaml(object):
-        return {"action": "create", "setOwnerReference": True, "manifest": _text(object, inputs, scope)}
     metadata = dict(cast(Mapping[str, Value], object.get("metadata", {})))
-    metadata["ownerReferences"] = [*cast(list[Value], metadata.get("ownerReferences", [])), OWNER]
+    owners = metadata.get("ownerReferences", [])
+    # Owners that only the run knows are Argo's to add to.
+    if _is_yaml(object) or not isinstance(owners, list):
+        return {"action": "create", "setOwnerReference": True, "manifest": _text(object, inputs, scope)}
+    metadata["ownerReferences"] = [*owners, OWNER]
     return {"action": "create", "manifest": _text({**object, "metadata": metadata}, inputs, scope)}
 
 
@@ -53,13 +54,15 @@ def _is_yaml(value: Value | Mapping[str, Value]) -> bool:
     if isinstance(value, Template):
         return all(_is_yaml(part) if isinstance(part, str) else _is_run(part) for part in value.parts)
     if isinstance(value, str):
-        return _ODD.search(value) is None
+        return quoted(value) == json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
         return all(_is_yaml(key) and _is_yaml(item) for key, item in value.items())
     return all(map(_is_yaml, value)) if isinstance(value, list) else True
 
 
 def _text(object: Mapping[str, Value], inputs: Inputs, scope: Scope) -> str:
+    """The object's JSON, over several lines."""
+
     def write(value: Value, depth: int) -> str:
         blank = "  " * (depth + 1)
         if isinstance(value, dict):
@@ -94,8 +97,8 @@ def _template(value: Template, inputs: Inputs, scope: Scope) -> str:
             pieces.append(RUN_NAME)
         else:
             # Not as a slice: lengths are in characters there, and slices in bytes.
-            quoted = f"""sprig.trimSuffix('"',sprig.trimPrefix('"',toJson({text_code(part, scope)})))"""
-            text = f"sprig.replace('$','{DOLLAR}',{quoted})"
+            inside = f"""sprig.trimSuffix('"',sprig.trimPrefix('"',toJson({text_code(part, scope)})))"""
+            text = f"sprig.replace('$','{DOLLAR}',{inside})"
             pieces.append(_ref(inputs.add(f"{input_name(part)}-text", tag(f"sprig.replace('{{','{BRACE}',{text})"))))
     return f'"{"".join(pieces)}"'
 
@@ -115,12 +118,7 @@ def _ref(name: str) -> str:
 
 
 def _string(text: str) -> str:
-    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
-
-
-_ESCAPED: Final = re.compile("[{$\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_ODD: Final = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff]")
-"""What JSON holds as it is, and YAML does not."""
+    return quoted(text).replace("{", "\\u007b").replace("$", "\\u0024")
 
 
 def condition(comparisons: Iterable[Comparison]) -> str:
