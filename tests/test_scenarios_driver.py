@@ -284,6 +284,14 @@ def test_a_chain_must_tell_what_one_poll_tells() -> None:
     assert list(chain_faults(seen({"a": DONE}), seen({"a": DONE}), update({"a": DONE})))
 
 
+def test_a_chain_may_differ_by_the_seconds_that_times_may_be_wrong() -> None:
+    last, late = update({}), evolve(DONE, finished=(DONE.finished or 0.0) + 1.0)
+    assert list(chain_faults(seen({"a": DONE}), seen({"a": late}), last, clock=2.0)) == []
+    assert list(chain_faults(seen({"a": DONE}), seen({"a": late}), last, clock=0.5))
+    assert list(chain_faults(seen({"a": DONE}), seen({"a": evolve(late, attempts=2)}), last, clock=2.0))
+    assert list(chain_faults(seen({"a": DONE}), seen({"a": evolve(DONE, finished=None)}), last, clock=2.0))
+
+
 def test_order_ends_and_overlaps() -> None:
     early, late = DONE, evolve(DONE, started=2.0, finished=3.0)
     two = {"a": ok(), "b": ok()}
