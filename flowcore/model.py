@@ -215,7 +215,7 @@ class Step:
     """One step of a workflow.
 
     ``origin`` and ``role`` are the lowering's: the name in the document that this step stands for (``train[0]``,
-    ``publish/upload``), and whether it is that step or a helper that no Update shows.
+    ``publish/upload``; empty where that is its own), and whether it is that step or a helper that no Update shows.
     """
 
     action: Action

@@ -108,7 +108,7 @@ def test_a_backend_that_can_do_all_gets_the_workflow_as_it_is():
     workflow = lowered(steps, ALL)
     assert isinstance(workflow.steps["a"].action, Script)
     assert workflow.steps["b"].foreach == [1]
-    assert workflow.steps["b"].origin == "b"
+    assert workflow.steps["b"].origin == ""
 
 
 def test_defaults_and_env_move_into_the_steps():
@@ -129,7 +129,7 @@ def test_a_step_of_on_exit_has_ten_minutes():
 def test_a_static_foreach_becomes_a_step_an_item():
     steps = "  a: {foreach: [x, {k: y}], command: [run, '${{ item }}']}\n  b: {needs: [a], command: [run]}\n"
     workflow = lowered(steps)
-    origins = {step.origin: command(step) for step in workflow.steps.values()}
+    origins = {step.origin or name: command(step) for name, step in workflow.steps.items()}
     assert origins == {"a[0]": ("run", "x"), "a[1]": ("run", '{"k":"y"}'), "b": ("run",)}
     assert set(workflow.steps["b"].needs) == set(workflow.steps) - {"b"}
 
@@ -151,11 +151,18 @@ def test_a_nested_workflow_is_inlined_with_its_needs():
         "  z: {needs: [n], command: [z]}\n"
     )
     workflow = lowered(steps)
-    by_origin = {step.origin: (name, set(step.needs)) for name, step in workflow.steps.items()}
+    by_origin = {step.origin or name: (name, set(step.needs)) for name, step in workflow.steps.items()}
     up, down = by_origin["n/u"][0], by_origin["n/v"][0]
     assert by_origin["n/u"][1] == {"a"}
     assert by_origin["n/v"][1] == {"a", up}
     assert by_origin["z"][1] == {up, down}
+
+
+def test_a_step_is_no_function_because_one_of_its_name_in_a_nested_workflow_is():
+    inner = "{steps: {a: {python: {function: f, source: 'def f(): pass'}}}}"
+    steps = f"  a: {{command: [x], outputs: {{o: {{type: integer}}}}}}\n  n: {{workflow: {inner}}}\n"
+    workflow = lowered(steps, {"nested", "outputs"})
+    assert command(workflow.steps["a"])[:2] == ("sh", "-c")
 
 
 def test_a_static_foreach_of_a_nested_workflow_is_expanded_then_inlined():
@@ -215,7 +222,7 @@ def test_a_repeat_becomes_a_chain_that_carries_its_outputs():
         "  b: {command: [run, '${{ steps.a.outputs.o }}']}\n"
     )
     workflow = lowered(steps, {"outputs"})
-    origins = [(step.origin, step.role) for step in workflow.steps.values()]
+    origins = [(step.origin or name, step.role) for name, step in workflow.steps.items()]
     assert origins == [("a#1", "step"), ("a#2", "step"), ("a", "helper"), ("b", "step")]
     names = list(workflow.steps)
     assert set(workflow.steps["b"].needs) == {names[1], names[2]}

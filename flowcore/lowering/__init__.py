@@ -18,7 +18,7 @@ from flowcore.lowering.carry import repeats_to_commands, unroll_repeats
 from flowcore.lowering.commands import functions_to_scripts, scripts_to_commands
 from flowcore.lowering.expand import expand_foreach
 from flowcore.lowering.inline import inline_nested
-from flowcore.lowering.origins import all_steps, with_origins
+from flowcore.lowering.origins import all_steps
 from flowcore.lowering.prune import never_steps, prune_false, simplify
 from flowcore.lowering.push_down import push_down
 from flowcore.lowering.shims import add_shims, shimmed
@@ -76,7 +76,7 @@ def _lower(
 ) -> Workflow:
     """Run the passes; those for what is ``native`` are left out."""
     outline = outline_of(workflow, lambda step: shimmed(step, capabilities), never_steps)
-    lowered = push_down(with_origins(workflow))
+    lowered = push_down(workflow)
     if "when" not in native:
         lowered = prune_false(lowered)
     if "nested" not in native or "foreach.nested" not in native:
@@ -84,7 +84,7 @@ def _lower(
     if "foreach" not in native:
         lowered = expand_foreach(lowered)
     lowered = simplify(lowered, capabilities)
-    functions = frozenset(step.origin for step in all_steps(lowered) if isinstance(step.action, Python))
+    functions = frozenset(origin for origin, step in all_steps(lowered) if isinstance(step.action, Python))
     if "repeat" not in native:
         lowered = repeats_to_commands(lowered)
     if "python" not in native:

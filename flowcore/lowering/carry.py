@@ -11,7 +11,7 @@ from attrs import evolve
 from flowcore.lowering.commands import function_to_script, script_to_command
 from flowcore.lowering.groups import regroup
 from flowcore.lowering.missing import may_be_missing
-from flowcore.lowering.origins import name_of
+from flowcore.lowering.origins import name_of, origin_of
 from flowcore.lowering.rewrite import CannotReplace, rewrite_expr, rewrite_step
 from flowcore.model import BOOLEAN, Container, Need, Output, Repeat, Step, Workflow
 from flowcore.shim import DONE, step_shim
@@ -20,10 +20,11 @@ from flowcore.syntax import Binary, Expr, Literal, Ref, Template, Text, Value
 
 def repeats_to_commands(workflow: Workflow) -> Workflow:
     """The steps that ``unroll_repeats`` will wrap as commands, whatever the backend could run."""
-    steps = {
-        name: script_to_command(function_to_script(step)) if step.repeat is not None else step
-        for name, step in workflow.steps.items()
-    }
+    steps = dict(workflow.steps)
+    for name, step in steps.items():
+        if step.repeat is not None:
+            origin = origin_of(name, step)
+            steps[name] = script_to_command(origin, function_to_script(origin, step))
     return evolve(workflow, steps=steps)
 
 
@@ -50,12 +51,11 @@ def _unroll(workflow: Workflow, name: str, step: Step, repeat: Repeat) -> Workfl
         raise CannotReplace
     if repeat.delay and step.timeout is not None:
         raise CannotReplace  # the delay is slept in the step's own process, so it would count
-    values = list(step.outputs)
+    values, origin = list(step.outputs), origin_of(name, step)
     members: dict[str, Step] = {}
     before = ""
     for iteration in range(1, repeat.max + 1):
-        origin = f"{step.origin}#{iteration}"
-        member = name_of(origin)
+        member = name_of(f"{origin}#{iteration}")
         words: list[Text] = []
         if before:
             words += ["carry", Template((_done(repeat, iteration - 1, before),))]
@@ -74,16 +74,16 @@ def _unroll(workflow: Workflow, name: str, step: Step, repeat: Repeat) -> Workfl
             needs=needs,
             repeat=None,
             outputs={**step.outputs, DONE: Output(BOOLEAN)},
-            origin=origin,
+            origin=f"{origin}#{iteration}",
         )
         before = member
-    limit = name_of(f"{step.origin}#")
+    limit = name_of(f"{origin}#")
     last = Template((_done(repeat, repeat.max, before),))
     members[limit] = Step(
         Container(("sh", "-c", '[ "$1" = true ]', "flow", last)),
         image=step.image,
         needs={before: "met"},
-        origin=step.origin,
+        origin=origin,
         role="helper",
     )
 

@@ -14,11 +14,11 @@ def functions_to_scripts(workflow: Workflow) -> Workflow:
     return map_steps(workflow, function_to_script)
 
 
-def function_to_script(step: Step) -> Step:
+def function_to_script(origin: str, step: Step) -> Step:
     """A Python step as a script step; any other step as it is."""
     if not isinstance(step.action, Python):
         return step
-    source = function_script(step.action, step.outputs, step.origin)
+    source = function_script(step.action, step.outputs, origin)
     return evolve(step, action=Script(source, ("python3",), function_arguments(step.action)))
 
 
@@ -31,14 +31,14 @@ def scripts_to_commands(workflow: Workflow) -> Workflow:
     return map_steps(workflow, script_to_command)
 
 
-def script_to_command(step: Step) -> Step:
+def script_to_command(origin: str, step: Step) -> Step:
     """A script step as a container step; any other step as it is."""
     if not isinstance(step.action, Script):
         return step
     script = step.action
     program = script.interpreter[0].rpartition("/")[2]
     if program in _TAKE_TEXT:
-        name = () if program.startswith("python") else (step.origin,)
+        name = () if program.startswith("python") else (origin,)
         command = (*script.interpreter, "-c", script.source, *name)
     else:
         # This interpreter wants a file, so a shell makes one. Source and words are its arguments, never its code.

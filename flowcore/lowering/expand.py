@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from flowcore.lowering.groups import regroup
-from flowcore.lowering.origins import name_of
+from flowcore.lowering.origins import name_of, origin_of
 from flowcore.lowering.rewrite import CannotReplace, rewrite_step
 from flowcore.model import MISSING, Need, Nested, Step, Workflow
 from flowcore.syntax import Expr, Ref, Template, Value
@@ -35,7 +35,7 @@ def _expand(workflow: Workflow, name: str, step: Step) -> Workflow:
         raise CannotReplace  # S17: skipped for `when` the fan-in is missing, but each item would give its default
     members: dict[str, Step] = {}
     for index, item in enumerate(items):
-        origin = f"{step.origin}[{index}]"
+        origin = f"{origin_of(name, step)}[{index}]"
         member = evolve(_with_item(step, item), foreach=MISSING, parallelism=None, origin=origin)
         members[name_of(origin)] = member
 

@@ -11,7 +11,7 @@ from flowcore.expressions import references
 from flowcore.lowering.expand import expand_foreach, item_value
 from flowcore.lowering.groups import regroup
 from flowcore.lowering.missing import may_be_missing
-from flowcore.lowering.origins import name_of
+from flowcore.lowering.origins import name_of, origin_of
 from flowcore.lowering.prune import merge
 from flowcore.lowering.rewrite import CannotReplace, rewrite_step, rewrite_value
 from flowcore.model import MISSING, Container, Need, Nested, Step, Workflow
@@ -50,7 +50,8 @@ def _inline(workflow: Workflow, name: str, step: Step, capabilities: frozenset[s
         raise CannotReplace  # an output of what only the run knows, and no step of the inside does
     gate = _gate(name, step, capabilities)
     outer: dict[str, Need] = {gate[0]: "succeeded"} if gate else effective_needs(step)
-    names = {sub: name_of(f"{step.origin}/{inner.steps[sub].origin}") for sub in inner.steps}
+    origins = {sub: f"{origin_of(name, step)}/{origin_of(sub, body)}" for sub, body in inner.steps.items()}
+    names = {sub: name_of(origin) for sub, origin in origins.items()}
     args = step.action.args
 
     def inside(ref: Ref) -> Value | Expr | None:
@@ -67,7 +68,7 @@ def _inline(workflow: Workflow, name: str, step: Step, capabilities: frozenset[s
         needs: dict[str, Need] = {names[other]: need for other, need in effective_needs(body).items()}
         for other, need in outer.items():
             needs[other] = merge(needs.get(other), need)
-        members[names[sub]] = evolve(rewrite_step(body, inside), needs=needs, origin=f"{step.origin}/{body.origin}")
+        members[names[sub]] = evolve(rewrite_step(body, inside), needs=needs, origin=origins[sub])
 
     def needs_for(need: Need) -> Mapping[str, Need]:
         if need == "finished":
@@ -97,8 +98,9 @@ def _gate(name: str, step: Step, capabilities: frozenset[str]) -> tuple[str, Ste
         return None
     if not {"when", "needs.status"} <= capabilities:
         raise CannotReplace
-    gate = Step(Container(("true",)), when=step.when, needs=effective_needs(step), origin=step.origin, role="helper")
-    return name_of(f"{step.origin}/"), gate
+    origin = origin_of(name, step)
+    gate = Step(Container(("true",)), when=step.when, needs=effective_needs(step), origin=origin, role="helper")
+    return name_of(f"{origin}/"), gate
 
 
 def _may_skip_quietly(inner: Workflow) -> bool:

@@ -1,11 +1,10 @@
-"""Marks every step with the document's name for it, which no later pass changes."""
+"""The document's names of steps: a pass that gives a step another name keeps the document's as its origin."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from operator import attrgetter
+from collections.abc import Callable, Iterator
 
-from attrs import evolve, fields
+from attrs import evolve
 
 from flowcore.errors import Path
 from flowcore.model import Nested, Step, Workflow
@@ -14,27 +13,10 @@ from flowcore.names import NameRule, mangle
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _RULE = NameRule(63, _LETTERS + "0123456789_-", first=_LETTERS)
 
-# ``evolve`` in half the time, for what is done to every step of every workflow.
-_FIELDS = tuple(field.name for field in fields(Step))
-_ORIGIN = _FIELDS.index("origin")
-_values = attrgetter(*_FIELDS)
 
-
-def with_origins(workflow: Workflow) -> Workflow:
-    """Every step with its name as origin; steps of a nested workflow are named within it."""
-    return evolve(workflow, steps=_marked(workflow.steps), on_exit=_marked(workflow.on_exit))
-
-
-def _marked(steps: Mapping[str, Step]) -> dict[str, Step]:
-    return {name: _mark(name, step) for name, step in steps.items()}
-
-
-def _mark(name: str, step: Step) -> Step:
-    if isinstance(step.action, Nested):
-        step = evolve(step, action=evolve(step.action, workflow=with_origins(step.action.workflow)))
-    values = list(_values(step))
-    values[_ORIGIN] = name
-    return Step(*values)
+def origin_of(name: str, step: Step) -> str:
+    """The document's name of a step, in its scope."""
+    return step.origin or name
 
 
 def name_of(origin: str) -> str:
@@ -51,25 +33,28 @@ def path_of(origin: str, on_exit: bool = False) -> Path:
     return tuple(path)
 
 
-def all_steps(workflow: Workflow) -> Iterator[Step]:
-    """Every step of a workflow: ordinary ones, those inside of nested ones, and on_exit's."""
+def all_steps(workflow: Workflow, prefix: str = "") -> Iterator[tuple[str, Step]]:
+    """Every step of a workflow by its origin: ordinary ones, those inside of nested ones, and on_exit's."""
     for steps in (workflow.steps, workflow.on_exit):
-        for step in steps.values():
-            yield step
+        for name, step in steps.items():
+            origin = prefix + origin_of(name, step)
+            yield origin, step
             if isinstance(step.action, Nested):
-                yield from all_steps(step.action.workflow)
+                yield from all_steps(step.action.workflow, f"{origin}/")
 
 
-def map_steps(workflow: Workflow, change: Callable[[Step], Step]) -> Workflow:
-    """The workflow with every step changed, the steps inside of nested ones first."""
+def map_steps(workflow: Workflow, change: Callable[[str, Step], Step], prefix: str = "") -> Workflow:
+    """The workflow with every step changed by its origin and itself, the steps inside of nested ones first."""
 
-    def inside(step: Step) -> Step:
+    def inside(name: str, step: Step) -> Step:
+        origin = prefix + origin_of(name, step)
         if isinstance(step.action, Nested):
-            step = evolve(step, action=evolve(step.action, workflow=map_steps(step.action.workflow, change)))
-        return change(step)
+            inner = map_steps(step.action.workflow, change, f"{origin}/")
+            step = evolve(step, action=evolve(step.action, workflow=inner))
+        return change(origin, step)
 
     return evolve(
         workflow,
-        steps={name: inside(step) for name, step in workflow.steps.items()},
-        on_exit={name: inside(step) for name, step in workflow.on_exit.items()},
+        steps={name: inside(name, step) for name, step in workflow.steps.items()},
+        on_exit={name: inside(name, step) for name, step in workflow.on_exit.items()},
     )

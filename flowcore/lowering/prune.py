@@ -150,7 +150,7 @@ def simplify(workflow: Workflow, capabilities: frozenset[str]) -> Workflow:
     nor continue, no retries at all, and a parallelism that no moment of the run can reach.
     """
     if "retry" not in capabilities:
-        workflow = map_steps(workflow, lambda step: evolve(step, retry=None) if _no_retry(step) else step)
+        workflow = map_steps(workflow, lambda origin, step: evolve(step, retry=None) if _no_retry(step) else step)
     steps = dict(workflow.steps)
     if "needs.status" not in capabilities:
         for name, step in steps.items():
@@ -184,7 +184,7 @@ def _plain(step: Step | None) -> bool:
 def _width(workflow: Workflow) -> int | None:
     """How many leaves a run has at most, if that is known before it."""
     total = 0
-    for step in all_steps(evolve(workflow, on_exit={})):
+    for _, step in all_steps(evolve(workflow, on_exit={})):
         if step.foreach is MISSING:
             total += 1
         elif isinstance(step.foreach, list) and not isinstance(step.action, Nested):

@@ -51,11 +51,11 @@ def add_shims(workflow: Workflow, capabilities: frozenset[str], functions: froze
     A step that runs its image's own entry point cannot be wrapped: it keeps its fields, and ``verify`` refuses them.
     """
 
-    def change(step: Step) -> Step:
-        wants = _wants(step, capabilities, step.origin in functions)
+    def change(origin: str, step: Step) -> Step:
+        wants = _wants(step, capabilities, origin in functions)
         if not any(wants.values()):
             return step
-        step = script_to_command(function_to_script(step))
+        step = script_to_command(origin, function_to_script(origin, step))
         if not isinstance(step.action, Container) or step.action.command is None:
             return step
         words = step_words(

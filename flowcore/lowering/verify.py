@@ -10,7 +10,7 @@ from flowcore.capabilities import CAPABILITIES
 from flowcore.checks import step_references
 from flowcore.errors import Path, Problem, WorkflowError, placed
 from flowcore.lowering.missing import may_be_missing
-from flowcore.lowering.origins import path_of
+from flowcore.lowering.origins import origin_of, path_of
 from flowcore.model import (
     MISSING,
     ConfigMapKey,
@@ -73,13 +73,13 @@ def _walk(
 ) -> Iterator[tuple[Callable[[], Path], Step, Mapping[str, Step]]]:
     """Every step with its siblings; its place in the document is made when somebody asks: of most, nobody does."""
 
-    def path(step: Step, on_exit: bool) -> Path:
+    def path(name: str, step: Step, on_exit: bool) -> Path:
         # Origins of unrolled iterations end in `#n`, which is no part of the document's name.
-        return (*outer(), *path_of(step.origin.partition("#")[0], on_exit))
+        return (*outer(), *path_of(origin_of(name, step).partition("#")[0], on_exit))
 
     for on_exit, steps in ((False, workflow.steps), (True, workflow.on_exit)):
-        for step in steps.values():
-            place = partial(path, step, on_exit)
+        for name, step in steps.items():
+            place = partial(path, name, step, on_exit)
             yield place, step, steps
             if isinstance(step.action, Nested):
                 yield from _walk(step.action.workflow, partial(_inside, place))

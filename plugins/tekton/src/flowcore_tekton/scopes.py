@@ -103,8 +103,8 @@ class Unit:
     @property
     def origin(self) -> str:
         """The document's name."""
-        owner = self.scope.owner
-        return self.step.origin if owner is None else f"{owner.origin}/{self.step.origin}"
+        owner, own = self.scope.owner, self.step.origin or self.name
+        return own if owner is None else f"{owner.origin}/{own}"
 
     @property
     def may_skip(self) -> bool:
