@@ -60,6 +60,14 @@ def test_collections_in_lists():
     assert write_yaml([{"a": 1, "b": [2]}, [3, [4]]]) == "- a: 1\n  b:\n    - 2\n- - 3\n  - - 4\n"
 
 
+def test_what_every_reader_takes_for_text_is_not_quoted():
+    place = "metadata.annotations['flowcore.dev/step']"
+    assert write_yaml({"fieldPath": place, "if": "a <= b && !c"}) == f"fieldPath: {place}\nif: a <= b && !c\n"
+    assert write_yaml(["[a]", "'a'", "a: b", "a #b", "a:", "&a"]) == (
+        '- "[a]"\n- "\'a\'"\n- "a: b"\n- "a #b"\n- "a:"\n- "&a"\n'
+    )
+
+
 def test_the_header_is_comments():
     assert write_yaml({}, header="one\n\ntwo") == "# one\n#\n# two\n{}\n"
 

@@ -10,10 +10,12 @@ from typing import Any, Final
 
 from flowcore.syntax import Json
 
-# Text that no reader takes for anything else: words of letters that begin with one (or with _ or /), and durations and
-# sizes, which begin with digits. A colon only inside a word, as in python:3.11.
+# Text that no reader takes for anything else: words that begin with a letter (or with _ or /), and durations and sizes,
+# which begin with digits. A colon only inside a word, as in python:3.11. Whatever ends a run of _INSIDE is none of it,
+# so no text is tried in two ways.
+_INSIDE: Final = r"A-Za-z0-9_./@+,=()$*%\[\]'<>|&!-"
 _PLAIN = re.compile(
-    r"[A-Za-z_/](?:[A-Za-z0-9_./@+,=()$*%-]|:(?=[A-Za-z0-9_./-])| (?=[A-Za-z0-9_./@+,=()$*%<>|&!-]))*"
+    rf"[A-Za-z_/][{_INSIDE}]*(?:(?::(?=[A-Za-z0-9_./-])| (?=[{_INSIDE}]))[{_INSIDE}]*)*"
     r"|(?:[0-9]+(?:ms|s|m|h|d|Ki|Mi|Gi|Ti))+"
 )
 _WORDS: Final = frozenset(
@@ -58,7 +60,7 @@ class _Writer:
 
     def text(self, text: str, indent: str) -> str:
         """A string, in one line or as a literal block."""
-        if "\n" in text or len(text) > 64:
+        if len(text) > 64 or "\n" in text:
             return _text(text, indent)
         known = self.texts[text] = _inline(text)
         return known

@@ -72,7 +72,8 @@ class Gates:
     def _native(self, unit: Unit) -> Gate:
         gate = Gate()
         for other in unit.needs:
-            gate.after.update(dict.fromkeys(tails(unit.scope.units[other])))
+            for task in tails(unit.scope.units[other]):
+                gate.after[task] = None
         if not unit.needs and unit.scope.owner is not None:
             gate.add(self.of(unit.scope.owner))
         return gate

@@ -82,6 +82,7 @@ RUN_UID: Final = {"name": "FLOW_UID", "value": "$(context.pipelineRun.uid)"}
 SHIM: Final = "step.sh"
 """The file with the core's shim, which many steps may share."""
 FILES_VOLUME: Final = "flowcore-files"
+_A_FILE: Final = f"{FILES}/"
 GO: Final = [{"input": f"$(steps.{BEGIN}.results.go)", "operator": "in", "values": ["yes"]}]
 """That ``flow-begin`` let the step run."""
 _PULL: Final = {"always": "Always", "if-missing": "IfNotPresent", "never": "Never"}
@@ -454,7 +455,7 @@ class TaskMaker:
         if step.user is not None:
             user, _, group = step.user.partition(":")
             main["securityContext"] = {"runAsUser": int(user), **({"runAsGroup": int(group)} if group else {})}
-        mounts = self._mounts(step, any(word.startswith(f"{FILES}/") for word in [*draft.command, *draft.args]))
+        mounts = self._mounts(step, any(word.startswith(_A_FILE) for word in draft.command))
         if mounts:
             main["volumeMounts"] = mounts
         if step.timeout is not None and not wrapped:
@@ -464,11 +465,14 @@ class TaskMaker:
         return main
 
     def _own_variables(self, unit: Unit, counts: bool) -> list[Object]:
-        name = unit.origin.partition("#")[0] + (f"[$(params.{ITEM})]" if unit.kind == "each" else "")
-        first = {"fieldRef": {"fieldPath": f"metadata.annotations['{ATTEMPT}{unit.task}']"}}
-        attempt: Object = {"value": f"$(steps.{BEGIN}.results.attempt)"} if counts else {"valueFrom": first}
-        found: list[Object] = [] if self.one_name else [{"name": "FLOW_STEP", "value": name}]
-        found.append({"name": "FLOW_ATTEMPT", **attempt})
+        found: list[Object] = []
+        if not self.one_name:
+            name = unit.origin.partition("#")[0] + (f"[$(params.{ITEM})]" if unit.kind == "each" else "")
+            found.append({"name": "FLOW_STEP", "value": name})
+        if counts:
+            found.append({"name": "FLOW_ATTEMPT", "value": f"$(steps.{BEGIN}.results.attempt)"})
+        else:
+            found.append(_of_pod("FLOW_ATTEMPT", f"annotations['{ATTEMPT}{unit.task}']"))
         if not self.one_folder:
             found.append({"name": "FLOW_OUTPUTS", "value": outputs_folder(unit)})
         return found
@@ -579,7 +583,10 @@ class TaskMaker:
                     f" reference of its own have {size} bytes, and {ANNOTATION_BYTES} are the most; read them from a"
                     " file"
                 )
-        spec: Object = {"metadata": {"annotations": notes, **({"labels": dict(step.labels)} if step.labels else {})}}
+        metadata: Object = {"annotations": notes}
+        if step.labels:
+            metadata["labels"] = dict(step.labels)
+        spec: Object = {"metadata": metadata}
         params = [{"name": ITEM}] if unit.kind == "each" else []
         if unit.kind == "each" and draft.inline_items is not None and "item" in draft.reader.refs:
             params.append({"name": "item"})
@@ -588,12 +595,13 @@ class TaskMaker:
             spec["params"] = params
         if results:
             spec["results"] = [{"name": name} for name in results]
-        names = {mount["name"] for each in steps for mount in each.get("volumeMounts", ())}
-        volumes = [self.sources[name] for name in self.sources if name in names]
-        if FILES_VOLUME in names:
-            volumes.insert(0, self.files_volume)
-        if volumes:
-            spec["volumes"] = volumes
+        names = {mount["name"] for each in steps if "volumeMounts" in each for mount in each["volumeMounts"]}
+        if names:
+            volumes = [self.sources[name] for name in self.sources if name in names]
+            if FILES_VOLUME in names:
+                volumes.insert(0, self.files_volume)
+            if volumes:
+                spec["volumes"] = volumes
         if volume or any(mount.volume in self.sized for mount in step.mounts.values()):
             self.uses_volume = True
             spec["workspaces"] = [{"name": WORKSPACE, "mountPath": RUN}]
@@ -656,10 +664,11 @@ def waits(task: Object, gate: Gate, when: list[Object], reader: Reader) -> None:
     """Write down what a task waits for; what a condition or a value names need not stand in ``runAfter``."""
     if when:
         task["when"] = when
-    named = {each.task for each in gate.conditions} | reader.named
-    after = [other for other in gate.after if other not in named]
-    if after:
-        task["runAfter"] = after
+    if gate.after:
+        named = {each.task for each in gate.conditions} | reader.named
+        after = [other for other in gate.after if other not in named]
+        if after:
+            task["runAfter"] = after
 
 
 def task_params(reader: Reader) -> list[Object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from attrs import define, field
 
@@ -44,11 +44,15 @@ class Words:
 
         In such a container Tekton's entrypoint looks for references itself, and gives up all if one of them is odd.
         """
-        found = [self._pieces(self.reader.code(text)) for text in texts]
-        self.composing = any(pieces is None or may_be_of_a_step(pieces) for pieces in found)
+        for text in texts:
+            if not _literal(text):
+                pieces = self._pieces(self.reader.code(text))
+                self.composing = self.composing or pieces is None or may_be_of_a_step(pieces)
 
     def text(self, text: Text) -> str:
         """A text of command or args."""
+        if _literal(text):
+            return text
         code = self.reader.code(text)
         pieces = self._pieces(code)
         if pieces is None or (self.composing and _odd(pieces)):
@@ -57,6 +61,8 @@ class Words:
 
     def variable(self, name: str, text: Text) -> dict[str, Any]:
         """A variable of the environment."""
+        if _literal(text):
+            return {"name": name, "value": text}
         code = self.reader.code(text)
         pieces = self._pieces(code)
         odd = pieces is not None and _odd(pieces)
@@ -132,6 +138,11 @@ class Words:
             else:
                 return None
         return [*found, ("text", "]")]
+
+
+def _literal(text: Text) -> TypeGuard[str]:
+    """Whether a text says the same to flowcore, Tekton and the kubelet, as most do."""
+    return type(text) is str and "$" not in text
 
 
 def _odd(pieces: Pieces) -> bool:
