@@ -241,6 +241,17 @@ steps:
         needs="outputs",
     ),
     scenario(
+        "output-of-markup",
+        "S27 S28",
+        """
+steps:
+  writes: {stdout: page, script: 'for i in $(seq 1000); do printf "<&>"; done', outputs: {page: {}}}
+  reads: {command: [sh, -c, 'echo "${#1}"', sh, "${{ steps.writes.outputs.page }}"]}
+""",
+        succeeded({"writes": ok(page="<&>" * 1000), "reads": ok()}, logs={"reads": lines("3000")}),
+        needs="outputs",
+    ),
+    scenario(
         "values-as-text",
         "S28",
         """

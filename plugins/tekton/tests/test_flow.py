@@ -216,6 +216,42 @@ def test_a_long_output_that_nothing_can_carry_fails_the_step(pod):
     assert "has 902 bytes, and results of one step have 300" in results(pod)["flow-said"]
 
 
+@pytest.mark.parametrize("text", ["<" * 100, "&" * 100, ">" * 100, "\u2028" * 100])
+def test_outputs_are_as_long_as_tekton_writes_them(text, pod):
+    # Go's encoding/json, by which Tekton writes a container's last message, has six bytes for each of these.
+    (pod / "outputs/html").write_text(text)
+    assert run(pod, "seal", {**PLAN, "room": 600, "outputs": {"html": {"type": "string"}}}) == 0
+    assert results(pod)["html"] == "@"
+    assert run(pod, "seal", {**PLAN, "room": 700, "outputs": {"html": {"type": "string"}}}) == 0
+    assert json.loads(results(pod)["html"]) == text
+
+
+def test_each_output_has_room_of_its_own_where_tekton_reads_results_from_a_log(pod):
+    outputs = {name: {"type": "string"} for name in ("one", "two", "three")}
+    for name, text in (("one", "x" * 900), ("two", "y" * 900), ("three", "<" * 400)):
+        (pod / "outputs" / name).write_text(text)
+    assert run(pod, "seal", {**PLAN, "room": {"each": 1000}, "outputs": outputs}) == 0
+    told = results(pod)
+    assert (json.loads(told["one"]), json.loads(told["two"]), told["three"]) == ("x" * 900, "y" * 900, "@")
+    assert run(pod, "seal", {**PLAN, "room": {"each": 900}, "outputs": outputs, "read": ["one"]}) == 1
+    assert (
+        "output one has 902 bytes, and one result has 900 with all that Tekton writes beside it"
+        in (results(pod)["flow-said"])
+    )
+
+
+@pytest.mark.parametrize("character", ["$", "<", "\U0001d11e", "\x01", "x"])
+def test_what_is_said_of_a_failure_has_room(character, pod):
+    (pod / "outputs/value").write_text("1")
+    plan = {**PLAN, "outputs": {character * 800: {"type": "string"}}}
+    assert run(pod, "seal", plan) == 1
+    said = json.loads(results(pod)["flow-said"])
+    assert said["reason"] == "output"
+    assert said["message"].startswith(f"output {character * 20}")
+    written = json.dumps(results(pod)["flow-said"], ensure_ascii=False)
+    assert len(written.encode()) + 5 * written.count("<") < 2100
+
+
 @pytest.mark.parametrize(
     ("end", "inner", "outer", "expected"),
     [

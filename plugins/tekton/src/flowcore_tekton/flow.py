@@ -209,6 +209,8 @@ def say(plan, scope, status, reason=None, message=None, exit_code=None, **more):
     """Tell how the step ended: to Tekton, to readers of the run's volume, and to people."""
     said = {"reason": reason, "message": message and message[:500], "exit_code": exit_code}
     said = {key: word for key, word in said.items() if word is not None}
+    while size_of({"": encoded(said)}) > 2000:
+        said["message"] = said["message"][:-50]
     result("flow-status", status)
     if said and status != "succeeded":
         result("flow-said", encoded(said))
@@ -218,29 +220,49 @@ def say(plan, scope, status, reason=None, message=None, exit_code=None, **more):
 
 def size_of(results):
     """How many bytes of a container's last message the results take, as Tekton writes them."""
-    rows = [{"key": name, "value": text, "type": 1} for name, text in results.items()]
-    return len(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
+    return bytes_of([{"key": name, "value": text, "type": 1} for name, text in results.items()])
+
+
+def bytes_of(data):
+    """The bytes of JSON as Go's encoding/json writes it: it escapes what means something to HTML and to JavaScript."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    longer = 5 * sum(map(text.count, "<>&")) + 3 * sum(map(text.count, "\u2028\u2029"))
+    return len(text.encode("utf-8")) + longer
+
+
+def with_room(plan, texts):
+    """The results: the texts of the outputs, or that they are too long."""
+    names = plan.get("results", {})
+    told = dict(texts)
+    room = plan["room"]
+    if isinstance(room, dict):
+        # Tekton reads each of them from a line in the log of a container of its own.
+        for name, text in texts.items():
+            if bytes_of({"name": names.get(name, name), "value": text, "type": "task"}) > room["each"]:
+                told[name] = TOO_LONG
+        return told
+    # The longest first: what a task's own when compares is short, and must stay.
+    for name in sorted(told, key=lambda name: -size_of({"": texts[name]})):
+        if size_of(told) <= room:
+            break
+        told[name] = TOO_LONG
+    return told
 
 
 def publish(plan, scope, values):
     """Give the outputs to readers: as results while there is room, else by the run's volume, and in this log."""
     texts = {name: MISSING if found is Absent else encoded(found) for name, found in values.items()}
-    told = dict(texts)
-    # The longest first: what a task's own when compares is short, and must stay.
-    for name in sorted(told, key=lambda name: -size_of({"": texts[name]})):
-        if size_of(told) <= plan["room"]:
-            break
-        told[name] = TOO_LONG
-    for name, text in told.items():
+    for name, text in with_room(plan, texts).items():
         path = plan.get("places", {}).get(name, "").replace("{i}", scope.index)
         if text == TOO_LONG:
             if not path and name in plan.get("read", ()):
-                message = "output %s has %d bytes, and results of one step have %d" % (
-                    name,
-                    len(texts[name]),
-                    plan["room"],
+                room = plan["room"]
+                most = (
+                    "results of one step have %d" % room
+                    if isinstance(room, int)
+                    else ("one result has %d with all that Tekton writes beside it" % room["each"])
                 )
-                raise BadOutput(message)
+                raise BadOutput("output %s has %d bytes, and %s" % (name, len(texts[name]), most))
             sys.stdout.write("flowcore-output %s %s\n" % (name, texts[name]))
         if path and (text == TOO_LONG or name in plan.get("kept", ())) and values[name] is not Absent:
             write(place(path), texts[name])

@@ -11,7 +11,7 @@ from attrs import define
 
 from flowcore.plugin import MISSING
 from flowcore_tekton.gates import Gate, Gates
-from flowcore_tekton.limits import MATRIX, RESULT_BYTES
+from flowcore_tekton.limits import MATRIX
 from flowcore_tekton.places import ITEMS, KIND, MAIN, RUN, SAID, STATUS, STEP, WORKSPACE
 from flowcore_tekton.reading import Reader, item_place, result_name, value_place
 from flowcore_tekton.scopes import Scope, Unit, all_units, gives_params, runs
@@ -137,7 +137,7 @@ def _decided_place(unit: Unit) -> str:
 
 def _joiner(group: Group, maker: TaskMaker) -> Object:
     unit = group.unit
-    plan: Object = {"refs": {}, "outputs": {}, "room": min(4096, RESULT_BYTES // 2) - 450}
+    plan: Object = {"refs": {}, "outputs": {}, "room": maker.room(1)}
     gate = Gate(conditions=dict(group.gate.conditions))
     if unit.decides:
         plan["decided"] = _decided_place(unit)

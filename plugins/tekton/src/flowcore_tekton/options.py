@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from typing import Literal as OneOf
 
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
+from attrs.validators import ge
 
 from flowcore_kubernetes import KubernetesOptions
 
@@ -17,9 +19,13 @@ class Options(KubernetesOptions):
     """An image with ``python3`` (3.6 or later): it decides, checks outputs and reads artifacts for downloads."""
     artifact_size: str = "1Gi"
     """How much a run's artifacts, and outputs that are too long for Tekton's results, may take."""
-    long_outputs: str = "volume"
-    """What becomes of outputs that are too long for Tekton's results and that other steps read: ``volume``, they go
-    through the run's volume, or ``fail``, the step fails (then only artifacts need a volume)."""
+    long_outputs: OneOf["volume", "sidecar-logs", "fail"] = "volume"
+    """What becomes of outputs that are too long for the last message of a container, and that other steps read:
+    ``volume``, they go through the run's volume; ``sidecar-logs``, they are results all the same, since the cluster
+    reads those from the log of a sidecar (its feature flag ``results-from``); or ``fail``, the step fails. Only with
+    ``volume`` does a run without artifacts need a volume for them."""
+    max_result_size: int = field(default=4096, validator=ge(1024))
+    """Bytes of one result with ``sidecar-logs``: the cluster's feature flag ``max-result-size``."""
     storage_class: str = ""
     """The storage class of the run's volume. Default: the cluster's default."""
     artifact_access: str = "ReadWriteOnce"

@@ -302,7 +302,7 @@ class TaskMaker:
             if not helper["env"]:
                 del helper["env"]
         if plan:
-            plan["room"] = min(4096, RESULT_BYTES // (len(steps) + 1)) - _MARGIN
+            plan["room"] = self.room(len(steps))
             self.keep_plan(unit.task, plan)
         results = [STATUS, SAID] if begins or seals or makes else []
         if values:
@@ -428,6 +428,12 @@ class TaskMaker:
     def keep_plan(self, task: str, plan: Object) -> None:
         """Keep what the helper steps of a task have to know."""
         self.files.add(f"{task}.json", json.dumps(plan, ensure_ascii=False, separators=(",", ":")))
+
+    def room(self, steps: int) -> int | dict[str, int]:
+        """The bytes of a task's results: of all, in the last message of a container, or of each, in a line of a log."""
+        if self.options.long_outputs == "sidecar-logs":
+            return {"each": self.options.max_result_size}
+        return min(4096, RESULT_BYTES // (steps + 1)) - _MARGIN
 
     def _main(self, draft: Draft, wrapped: bool, goes_on: bool, counts: bool) -> Object:
         unit, step = draft.unit, draft.unit.step
