@@ -35,7 +35,7 @@ from flowcore_argo.pods import (
     PodMaker,
     volume_name,
 )
-from flowcore_kubernetes import MANAGED, OUTLINE, WORKFLOW, config_maps, packed_outline
+from flowcore_kubernetes import MANAGED, OUTLINE, WORKFLOW, config_maps, packed_outline, too_big
 from flowcore_kubernetes.images import notes_on_images
 
 MAIN: Final = "main"
@@ -127,22 +127,19 @@ def as_cron(workflow: Object, cron: Any) -> Object:
 
 def _rendered(workflow: Workflow, backend: str, objects: list[Object], notes: list[str]) -> Rendered:
     text = "---\n".join(write_yaml(_readable(each)) for each in objects)
-    data = text.encode()
-    # JSON is at most twice as long as YAML in blocks: most workflows need not be written twice to be measured.
-    if 2 * len(data) > OBJECT_BYTES:
-        size = len(json.dumps(objects[0], ensure_ascii=False, separators=(",", ":")).encode())
-        if size > OBJECT_BYTES:
-            raise RefusedError(
-                f"the workflow {workflow.name} is {size} bytes as one Workflow of Argo, which takes {OBJECT_BYTES};"
-                " split it, or let steps read long texts from files"
-            )
+    size = too_big(objects[0], text, OBJECT_BYTES)
+    if size:
+        raise RefusedError(
+            f"the workflow {workflow.name} is {size} bytes as one Workflow of Argo, which takes {OBJECT_BYTES};"
+            " split it, or let steps read long texts from files"
+        )
     return Rendered(
         backend=backend,
         name=workflow.name,
         text=text,
         objects=tuple(objects),
         # The order of keys is the document's, which is part of what was written; the outline is not in the text.
-        digest=hashlib.sha256(data + workflow.outline.encode()).hexdigest(),
+        digest=hashlib.sha256(f"{text}{workflow.outline}".encode()).hexdigest(),
         names={},
         notes=tuple(notes),
     )

@@ -11,7 +11,7 @@ Each module has one idea:
 - ``fetching``: files that only a pod can read, copied to this machine (imported by who needs it)
 - ``logs``, ``watching``: log lines, each once; objects as they change
 - ``companions``, ``creating``: config maps for text that is too long or too odd; a run's object and what belongs to it
-- ``outlines``, ``marks``: the outline as text in an object; labels and annotations
+- ``outlines``, ``marks``, ``sizes``: the outline as text in an object; labels and annotations; how big it is
 - ``runs``, ``backend``: runs that are one object each; the hooks that ask for them
 - ``images``: steps that name none
 """
@@ -81,6 +81,7 @@ from flowcore_kubernetes.resources import (
 from flowcore_kubernetes.retrying import Retries
 from flowcore_kubernetes.roles import Permission, made, role, role_binding
 from flowcore_kubernetes.runs import ObjectRuns
+from flowcore_kubernetes.sizes import too_big
 from flowcore_kubernetes.transport import Traffic
 from flowcore_kubernetes.watching import Change, wait_for, watch
 
@@ -162,6 +163,7 @@ __all__ = [
     "role",
     "role_binding",
     "seconds",
+    "too_big",
     "unpacked_outline",
     "wait_for",
     "watch",

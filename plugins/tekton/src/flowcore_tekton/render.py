@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Final
 
 from flowcore.plugin import RefusedError, Rendered, Volume, Workflow, parse_quantity, write_yaml
-from flowcore_kubernetes import MANAGED, OUTLINE, WORKFLOW, config_maps, packed_outline
+from flowcore_kubernetes import MANAGED, OUTLINE, WORKFLOW, config_maps, packed_outline, too_big
 from flowcore_kubernetes.images import notes_on_images
 from flowcore_tekton import groups
 from flowcore_tekton.gates import Gates
@@ -168,14 +167,12 @@ def _rendered(
     }
     objects = [run, *companions]
     texts = [write_yaml(_readable(each)) for each in objects]
-    # JSON is at most twice as long as YAML in blocks: most need not be written twice to be measured.
-    if 2 * len(texts[0].encode()) > OBJECT_BYTES:
-        size = len(json.dumps(run, ensure_ascii=False, separators=(",", ":")).encode())
-        if size > OBJECT_BYTES:
-            raise RefusedError(
-                f"the workflow {workflow.name} is {size} bytes as one PipelineRun, and {OBJECT_BYTES} are the"
-                " most; split it, or let steps read long texts from files"
-            )
+    size = too_big(run, texts[0], OBJECT_BYTES)
+    if size:
+        raise RefusedError(
+            f"the workflow {workflow.name} is {size} bytes as one PipelineRun, and {OBJECT_BYTES} are the"
+            " most; split it, or let steps read long texts from files"
+        )
     text = "---\n".join(texts)
     return Rendered(
         backend=backend,
