@@ -97,7 +97,10 @@ def test_a_text_that_the_entrypoint_would_expand_is_composed_before_it(word, bac
     assert task["taskSpec"]["steps"][1]["command"] == ["echo", "$(steps.flow-begin.results.v1)"]
 
 
-@pytest.mark.parametrize(("outputs", "value", "native"), [(8, "yes", True), (9, "yes", False), (1, "é" * 100, False)])
+@pytest.mark.parametrize(
+    ("outputs", "value", "native"),
+    [(8, "yes", True), (9, "yes", False), (1, "é" * 100, False), (1, "<" * 30, True), (1, "<" * 34, False)],
+)
 def test_a_when_is_tektons_own_only_where_no_result_is_too_long_for_it(outputs, value, native, backend):
     steps = {
         "a": {"script": "true", "outputs": {f"o{index}": {} for index in range(outputs)}},

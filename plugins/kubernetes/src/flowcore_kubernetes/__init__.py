@@ -81,7 +81,7 @@ from flowcore_kubernetes.resources import (
 from flowcore_kubernetes.retrying import Retries
 from flowcore_kubernetes.roles import Permission, made, role, role_binding
 from flowcore_kubernetes.runs import ObjectRuns
-from flowcore_kubernetes.sizes import too_big
+from flowcore_kubernetes.sizes import go_bytes, too_big
 from flowcore_kubernetes.transport import Traffic
 from flowcore_kubernetes.watching import Change, wait_for, watch
 
@@ -149,6 +149,7 @@ __all__ = [
     "digest",
     "events_of",
     "find_access",
+    "go_bytes",
     "is_leaving",
     "made",
     "missing_permissions",

@@ -1,4 +1,4 @@
-"""How many bytes an object takes where the cluster keeps it: JSON as Go's encoding/json writes it."""
+"""How many bytes text and objects take as Kubernetes writes them: in JSON by Go's encoding/json."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def too_big(object: Object, text: str, most: int) -> int:
         text: the object as YAML, or more. Its JSON is at most twice as long but for escapes, so most objects need not
             be written again to be measured.
     """
-    if 2 * _bytes(text) <= most:
+    if 2 * go_bytes(text) <= most:
         return 0
-    size = _bytes(json.dumps(object, ensure_ascii=False, separators=(",", ":")))
+    size = go_bytes(json.dumps(object, ensure_ascii=False, separators=(",", ":")))
     return size if size > most else 0
 
 
-def _bytes(text: str) -> int:
+def go_bytes(text: str) -> int:
+    """The bytes of JSON, as Python writes it, once encoding/json has written it."""
     return len(text.encode()) + sum(more * text.count(each) for each, more in _LONGER.items())

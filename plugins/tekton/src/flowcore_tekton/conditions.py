@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from flowcore.plugin import Binary, Expr, ListOf, Literal, Ref
+from flowcore_kubernetes import go_bytes
 from flowcore_tekton.limits import COMPARED_BYTES, COMPARED_OUTPUTS
 from flowcore_tekton.quoting import encoded
 from flowcore_tekton.reading import Reader
@@ -42,7 +43,7 @@ def native_when(expr: Expr, reader: Reader) -> list[Entry] | None:
         return None
     operator = "notin" if expr.operator == "!=" else "in"
     wanted = [encoded(value) for value in values]
-    if any(len(json.dumps(each, ensure_ascii=False).encode()) > COMPARED_BYTES for each in wanted):
+    if any(go_bytes(json.dumps(each, ensure_ascii=False)) > COMPARED_BYTES for each in wanted):
         return None
     return [{"input": text, "operator": operator, "values": wanted}]
 
