@@ -226,10 +226,11 @@ def test_outputs_are_as_long_as_tekton_writes_them(text, pod):
     assert json.loads(results(pod)["html"]) == text
 
 
-def test_each_output_has_room_of_its_own_where_tekton_reads_results_from_a_log(pod):
+def test_each_output_has_room_of_its_own_where_tekton_reads_results_from_a_log(pod, monkeypatch):
     outputs = {name: {"type": "string"} for name in ("one", "two", "three")}
     for name, text in (("one", "x" * 900), ("two", "y" * 900), ("three", "<" * 400)):
         (pod / "outputs" / name).write_text(text)
+    monkeypatch.setattr(flow, "entrypoint", lambda: ["entrypoint", "-result_from", "sidecar-logs"])
     assert run(pod, "seal", {**PLAN, "room": {"each": 1000}, "outputs": outputs}) == 0
     told = results(pod)
     assert (json.loads(told["one"]), json.loads(told["two"]), told["three"]) == ("x" * 900, "y" * 900, "@")
@@ -238,6 +239,24 @@ def test_each_output_has_room_of_its_own_where_tekton_reads_results_from_a_log(p
         "output one has 902 bytes, and one result has 900 with all that Tekton writes beside it"
         in (results(pod)["flow-said"])
     )
+
+
+def test_a_cluster_that_reads_no_logs_is_told_from_one_that_does(pod):
+    (pod / "outputs/one").write_text("x")
+    assert run(pod, "seal", {**PLAN, "room": {"each": 1000}, "outputs": {"one": {"type": "string"}}}) == 1
+    said = json.loads(results(pod)["flow-said"])
+    assert (results(pod)["flow-status"], said["reason"]) == ("error", "backend")
+    assert "results-from" in said["message"]
+
+
+def test_a_list_of_items_that_nothing_can_carry_fails_by_name(pod):
+    for index in range(2):
+        flow.write(flow.place(f"ends/a/{index}"), json.dumps({"status": "succeeded"}))
+        flow.write(flow.place(f"values/a/{index}/o"), json.dumps("x" * 900))
+    plan = {**PLAN, "room": 300, "joins": "items", "count": 2, "member": "ends/a/{i}", "read": ["o"]}
+    assert run(pod, "join", {**plan, "outputs": {"o": {"place": "values/a/{i}/o"}}}) == 1
+    assert results(pod)["flow-status"] == "failed"
+    assert "output o has 1807 bytes" in results(pod)["flow-said"]
 
 
 @pytest.mark.parametrize("character", ["$", "<", "\U0001d11e", "\x01", "x"])

@@ -155,6 +155,18 @@ steps:
   give: {image: "busybox:1", script: 'head -c 17000 /dev/zero | tr "\\0" x', stdout: text, outputs: {text: {}}}
   take: {image: "busybox:1", command: [echo, "${{ steps.give.outputs.text }}"]}
 """
+LONG_LIST = """flowcore: 1
+name: long-list
+fail_fast: false
+defaults: {image: "busybox:1"}
+steps:
+  give:
+    foreach: [1, 2, 3]
+    script: 'head -c 7000 /dev/zero | tr "\\0" x'
+    stdout: text
+    outputs: {text: {}}
+  take: {command: [echo, "${{ steps.give.outputs.text }}"]}
+"""
 
 
 def flags(**values: str) -> None:
@@ -170,6 +182,16 @@ def by_logs() -> Iterator[Backend]:
         yield TEKTON.backend(long_outputs="sidecar-logs", max_result_size=MOST)
     finally:
         flags(results_from="termination-message", max_result_size="4096")
+
+
+@pytest.mark.cluster
+def test_a_cluster_without_sidecar_logs_says_so():
+    backend = TEKTON.backend(long_outputs="sidecar-logs")
+    handle = backend.submit(backend.render(load(TOO_LONG)))
+    update = backend.wait(handle, 0.5)
+    assert (update.steps["give"].phase, update.steps["give"].reason) == (Phase.ERROR, "backend")
+    assert "results-from" in (update.steps["give"].message or "")
+    backend.delete(handle)
 
 
 @pytest.mark.cluster
@@ -193,6 +215,14 @@ class TestSidecarLogs:
         update = by_logs.wait(handle, 0.5)
         assert (update.steps["give"].phase, update.steps["give"].reason) == (Phase.FAILED, "output")
         assert "output text has 17002 bytes, and one result has 16384" in (update.steps["give"].message or "")
+        assert update.steps["take"].phase is Phase.SKIPPED
+        by_logs.delete(handle)
+
+    def test_a_list_that_no_result_holds_fails_its_foreach_by_name(self, by_logs):
+        handle = by_logs.submit(by_logs.render(load(LONG_LIST)))
+        update = by_logs.wait(handle, 0.5)
+        assert update.phase is Phase.FAILED
+        assert "output text has 21019 bytes, and one result has 16384" in (update.steps["give"].message or "")
         assert update.steps["take"].phase is Phase.SKIPPED
         by_logs.delete(handle)
 

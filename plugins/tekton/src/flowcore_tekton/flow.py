@@ -37,6 +37,10 @@ class BadOutput(Exception):
     """An output that cannot be what was declared."""
 
 
+class OtherCluster(Exception):
+    """The cluster is not set up as the backend's options say."""
+
+
 # Values
 
 
@@ -230,12 +234,23 @@ def bytes_of(data):
     return len(text.encode("utf-8")) + longer
 
 
+def entrypoint():
+    """The words of Tekton's program around this one, which says there where results go."""
+    with open("/proc/%d/cmdline" % os.getppid(), encoding="utf-8", errors="replace") as file:
+        return file.read().split("\0")
+
+
 def with_room(plan, texts):
     """The results: the texts of the outputs, or that they are too long."""
     names = plan.get("results", {})
     told = dict(texts)
     room = plan["room"]
     if isinstance(room, dict):
+        if "sidecar-logs" not in entrypoint():
+            raise OtherCluster(
+                "this cluster does not read results from the logs of sidecars (its feature flag results-from);"
+                " set the option long_outputs to volume"
+            )
         # Tekton reads each of them from a line in the log of a container of its own.
         for name, text in texts.items():
             if bytes_of({"name": names.get(name, name), "value": text, "type": "task"}) > room["each"]:
@@ -348,6 +363,8 @@ def seal(plan, scope):
             publish(plan, scope, values)
         except BadOutput as fault:
             status, reason, message = "failed", "output", str(fault)
+        except OtherCluster as fault:
+            status, reason, message = "error", "backend", str(fault)
     return end(plan, scope, status, reason, message, code)
 
 
@@ -516,7 +533,12 @@ def no_items(plan, scope, status, reason, message=None):
 
 def join(plan, scope):
     status, reason, values = (joined_items if plan["joins"] == "items" else joined_steps)(plan, scope)
-    publish(plan, scope, values)
+    try:
+        publish(plan, scope, values)
+    except BadOutput as fault:
+        return end(plan, scope, "failed", "output", str(fault))
+    except OtherCluster as fault:
+        return end(plan, scope, "error", "backend", str(fault))
     say(plan, scope, status, reason)
     return 0
 
