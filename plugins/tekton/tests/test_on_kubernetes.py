@@ -218,11 +218,11 @@ class TestSidecarLogs:
         assert update.steps["take"].phase is Phase.SKIPPED
         by_logs.delete(handle)
 
-    def test_a_list_that_no_result_holds_fails_its_foreach_by_name(self, by_logs):
+    def test_a_list_that_no_result_holds_is_the_error_of_the_run(self, by_logs):
         handle = by_logs.submit(by_logs.render(load(LONG_LIST)))
         update = by_logs.wait(handle, 0.5)
-        assert update.phase is Phase.FAILED
-        assert "output text has 21019 bytes, and one result has 16384" in (update.steps["give"].message or "")
+        assert update.phase is Phase.ERROR
+        assert "output text has 21010 bytes, and one result has 16384" in (update.message or "")
         assert update.steps["take"].phase is Phase.SKIPPED
         by_logs.delete(handle)
 

@@ -284,6 +284,17 @@ def test_a_nested_step_goes_on_until_what_it_gives_is_gathered() -> None:
     assert (leaf.phase, dict(leaf.outputs)) == (Phase.SUCCEEDED, {"o": "v"})
 
 
+def test_what_cannot_be_gathered_is_the_error_of_the_run() -> None:
+    each = task("each", matrix={"params": [{"name": "i", "value": ["0"]}]})
+    join = task("each-join", "each", kind="join", runAfter=["each"], onError="continue")
+    results = {"flow-status": "failed", "flow-said": '{"reason":"output","message":"output o has 9 bytes"}'}
+    ends = [ran("each", SUCCEEDED, "0"), ran("each-join", status("FailureIgnored", results=results))]
+    assert view([each, join], *ends).error == "what each gives could not be gathered: output o has 9 bytes"
+    results = {"flow-status": "failed", "flow-said": '{"reason":"exit-code"}'}
+    ends[1] = ran("each-join", status("Succeeded", ok=True, results=results))
+    assert view([each, join], *ends).error is None
+
+
 # Tasks without a TaskRun
 
 NATIVE = [task("a"), task("b", runAfter=["a"]), task("c", runAfter=["b"]), task("d"), task("e", runAfter=["d"])]

@@ -191,8 +191,11 @@ class _Reader:
             if not is_over(task):
                 continue
             # One that says how the step ended could run; that step's own tasks are told by themselves.
-            if ends[-1].phase is P.ERROR and STATUS not in results_of(task["status"]):
-                self.fault = f"the task {spot.name}, which flowcore added, could not run: {ends[-1].message}"
+            end, said = ends[-1], STATUS in results_of(task["status"])
+            if end.phase is P.ERROR and not said:
+                self.fault = f"the task {spot.name}, which flowcore added, could not run: {end.message}"
+            elif spot.kind == "join" and condition(task)["status"] == "False" and end.phase is not P.CANCELLED:
+                self.fault = f"what {spot.origin} gives could not be gathered: {end.message}"
             if gathers and ends[-1].phase is P.SUCCEEDED:
                 yield Leaf(spot.origin, P.SUCCEEDED, outputs=self._outputs(spot, task, spot.origin))
 
