@@ -62,6 +62,11 @@ def once(make: Callable[[], str]) -> float:
     return (time.process_time() - start) * 1000
 
 
+def lines(make: Callable[[], str] | None, steps: int) -> float:
+    """The lines of YAML that one step takes."""
+    return make().count("\n") / steps if make is not None else float("nan")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 300, 1000, 2000], help="sizes of the workflows")
@@ -77,10 +82,9 @@ def main() -> int:
                 if make is not None:
                     times[index] = min(times[index], once(make))
         argo, hera, tekton = times
-        lines = [make().count("\n") / steps if make is not None else float("nan") for make in makers]
-        row = [argo, argo * 1000 / steps, lines[0]]
+        row = [argo, argo * 1000 / steps, lines(makers[0], steps)]
         row += [hera, hera / argo] if makers[1] else [float("nan")] * 2
-        row += [tekton, tekton * 1000 / steps, lines[2], tekton / argo] if makers[2] else []
+        row += [tekton, tekton * 1000 / steps, lines(makers[2], steps), tekton / argo] if makers[2] else []
         print(f"{steps:>7} " + " ".join(f"{each:>10.1f}" for each in row))
     return 0
 

@@ -148,9 +148,9 @@ def check_env(env: Mapping[str, EnvValue], path: Path, report: Report) -> None:
             _present(value.key, where, f"the key of the {kind}", report)
 
 
-def check_seconds(seconds: float | None, path: Path, report: Report) -> None:
+def check_seconds(seconds: float, path: Path, report: Report) -> None:
     """Report a timeout that is not a whole number of seconds, at least one (S13)."""
-    if seconds is not None and (seconds < 1 or seconds != int(seconds)):
+    if seconds < 1 or seconds != int(seconds):
         report(
             path, f"a timeout is whole seconds, at least 1s, and this is {seconds:g}s; write {max(1, round(seconds))}s"
         )

@@ -92,7 +92,8 @@ def _step_clashes(names: list[str], workflow: Workflow, report: Report) -> None:
 def _top(workflow: Workflow, report: Report) -> None:
     """The fields that only the outermost workflow has."""
     check_parallelism(workflow.parallelism, (), report)
-    check_seconds(workflow.timeout, ("timeout",), report)
+    if workflow.timeout is not None:
+        check_seconds(workflow.timeout, ("timeout",), report)
     ttl = workflow.ttl
     if ttl is not None and (ttl < 0 or ttl != int(ttl)):
         report(("ttl",), f"ttl is whole seconds, 0s or more, and this is {ttl:g}s; write {max(0, round(ttl))}s")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from flowcore.lowering.commands import function_to_script, script_to_command
+from flowcore.lowering.commands import to_command
 from flowcore.lowering.groups import regroup
 from flowcore.lowering.missing import may_be_missing
 from flowcore.lowering.origins import name_of, origin_of
@@ -20,11 +20,10 @@ from flowcore.syntax import Binary, Expr, Literal, Ref, Template, Text, Value
 
 def repeats_to_commands(workflow: Workflow) -> Workflow:
     """The steps that ``unroll_repeats`` will wrap as commands, whatever the backend could run."""
-    steps = dict(workflow.steps)
-    for name, step in steps.items():
-        if step.repeat is not None:
-            origin = origin_of(name, step)
-            steps[name] = script_to_command(origin, function_to_script(origin, step))
+    steps = {
+        name: to_command(origin_of(name, step), step) if step.repeat is not None else step
+        for name, step in workflow.steps.items()
+    }
     return evolve(workflow, steps=steps)
 
 

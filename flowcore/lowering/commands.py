@@ -26,6 +26,11 @@ _TAKE_TEXT = {"sh", "bash", "dash", "ash", "ksh", "zsh", "python3", "python"}
 """Interpreters that run a text given by ``-c``; the shells among them name it by the next word."""
 
 
+def to_command(origin: str, step: Step) -> Step:
+    """A Python or script step as a container step; any other step as it is."""
+    return script_to_command(origin, function_to_script(origin, step))
+
+
 def scripts_to_commands(workflow: Workflow) -> Workflow:
     """Every script as a command with the source as one argument: no platform needs files for it."""
     return map_steps(workflow, script_to_command)

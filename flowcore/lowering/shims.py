@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from flowcore.lowering.commands import function_to_script, script_to_command
+from flowcore.lowering.commands import to_command
 from flowcore.lowering.origins import map_steps
 from flowcore.model import MISSING, Container, Manifest, Nested, Output, Python, Step, Workflow
 from flowcore.shim import step_shim, step_words
@@ -55,7 +55,7 @@ def add_shims(workflow: Workflow, capabilities: frozenset[str], functions: froze
         wants = _wants(step, capabilities, origin in functions)
         if not any(wants.values()):
             return step
-        step = script_to_command(origin, function_to_script(origin, step))
+        step = to_command(origin, step)
         if not isinstance(step.action, Container) or step.action.command is None:
             return step
         words = step_words(

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flowcore.plugin import Binary, EvaluationError, Get, ListOf, Literal, Not, Ref, Template, evaluate, misfit, resolve
 from flowcore.syntax import Json
+from flowcore_kubernetes import go_bytes
 from flowcore_tekton import flow
 from flowcore_tekton.codes import value_code
 from flowcore_tekton.quoting import encoded, is_reference, static
@@ -226,24 +227,28 @@ def test_outputs_are_as_long_as_tekton_writes_them(text, pod):
     assert json.loads(results(pod)["html"]) == text
 
 
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+@example(text="<>&\u2028\u2029\x7f\U0001d11e")
+def test_the_program_in_the_pod_measures_as_the_plugin_does(text):
+    assert flow.bytes_of(text) == go_bytes(json.dumps(text, ensure_ascii=False))
+
+
 def test_each_output_has_room_of_its_own_where_tekton_reads_results_from_a_log(pod, monkeypatch):
     outputs = {name: {"type": "string"} for name in ("one", "two", "three")}
     for name, text in (("one", "x" * 900), ("two", "y" * 900), ("three", "<" * 400)):
         (pod / "outputs" / name).write_text(text)
     monkeypatch.setattr(flow, "entrypoint", lambda: ["entrypoint", "-result_from", "sidecar-logs"])
-    assert run(pod, "seal", {**PLAN, "room": {"each": 1000}, "outputs": outputs}) == 0
+    assert run(pod, "seal", {**PLAN, "each": 1000, "outputs": outputs}) == 0
     told = results(pod)
     assert (json.loads(told["one"]), json.loads(told["two"]), told["three"]) == ("x" * 900, "y" * 900, "@")
-    assert run(pod, "seal", {**PLAN, "room": {"each": 900}, "outputs": outputs, "read": ["one"]}) == 1
-    assert (
-        "output one has 902 bytes, and one result has 900 with all that Tekton writes beside it"
-        in (results(pod)["flow-said"])
-    )
+    assert run(pod, "seal", {**PLAN, "each": 900, "outputs": outputs, "read": ["one"]}) == 1
+    said = json.loads(results(pod)["flow-said"])["message"]
+    assert said == "output one has 902 bytes, and one result has 900 with all that Tekton writes beside it"
 
 
 def test_a_cluster_that_reads_no_logs_is_told_from_one_that_does(pod):
     (pod / "outputs/one").write_text("x")
-    assert run(pod, "seal", {**PLAN, "room": {"each": 1000}, "outputs": {"one": {"type": "string"}}}) == 1
+    assert run(pod, "seal", {**PLAN, "each": 1000, "outputs": {"one": {"type": "string"}}}) == 1
     said = json.loads(results(pod)["flow-said"])
     assert (results(pod)["flow-status"], said["reason"]) == ("error", "backend")
     assert "results-from" in said["message"]

@@ -36,9 +36,13 @@ class Absent(Exception):
 class BadOutput(Exception):
     """An output that cannot be what was declared."""
 
+    ends_as = ("failed", "output")
 
-class OtherCluster(Exception):
+
+class OtherCluster(BadOutput):
     """The cluster is not set up as the backend's options say."""
+
+    ends_as = ("error", "backend")
 
 
 # Values
@@ -244,8 +248,7 @@ def with_room(plan, texts):
     """The results: the texts of the outputs, or that they are too long."""
     names = plan.get("results", {})
     told = dict(texts)
-    room = plan["room"]
-    if isinstance(room, dict):
+    if "each" in plan:
         if "sidecar-logs" not in entrypoint():
             raise OtherCluster(
                 "this cluster does not read results from the logs of sidecars (its feature flag results-from);"
@@ -253,15 +256,22 @@ def with_room(plan, texts):
             )
         # Tekton reads each of them from a line in the log of a container of its own.
         for name, text in texts.items():
-            if bytes_of({"name": names.get(name, name), "value": text, "type": "task"}) > room["each"]:
+            if bytes_of({"name": names.get(name, name), "value": text, "type": "task"}) > plan["each"]:
                 told[name] = TOO_LONG
         return told
     # The longest first: what a task's own when compares is short, and must stay.
     for name in sorted(told, key=lambda name: -size_of({"": texts[name]})):
-        if size_of(told) <= room:
+        if size_of(told) <= plan["room"]:
             break
         told[name] = TOO_LONG
     return told
+
+
+def most_of(plan):
+    """How much room there is, for people."""
+    if "each" in plan:
+        return "one result has %d with all that Tekton writes beside it" % plan["each"]
+    return "results of one step have %d" % plan["room"]
 
 
 def publish(plan, scope, values):
@@ -271,13 +281,7 @@ def publish(plan, scope, values):
         path = plan.get("places", {}).get(name, "").replace("{i}", scope.index)
         if text == TOO_LONG:
             if not path and name in plan.get("read", ()):
-                room = plan["room"]
-                most = (
-                    "results of one step have %d" % room
-                    if isinstance(room, int)
-                    else ("one result has %d with all that Tekton writes beside it" % room["each"])
-                )
-                raise BadOutput("output %s has %d bytes, and %s" % (name, len(texts[name]), most))
+                raise BadOutput("output %s has %d bytes, and %s" % (name, len(texts[name]), most_of(plan)))
             sys.stdout.write("flowcore-output %s %s\n" % (name, texts[name]))
         if path and (text == TOO_LONG or name in plan.get("kept", ())) and values[name] is not Absent:
             write(place(path), texts[name])
@@ -362,9 +366,8 @@ def seal(plan, scope):
             values = outputs(plan, scope)
             publish(plan, scope, values)
         except BadOutput as fault:
-            status, reason, message = "failed", "output", str(fault)
-        except OtherCluster as fault:
-            status, reason, message = "error", "backend", str(fault)
+            status, reason = fault.ends_as
+            message = str(fault)
     return end(plan, scope, status, reason, message, code)
 
 
@@ -536,9 +539,8 @@ def join(plan, scope):
     try:
         publish(plan, scope, values)
     except BadOutput as fault:
-        return end(plan, scope, "failed", "output", str(fault))
-    except OtherCluster as fault:
-        return end(plan, scope, "error", "backend", str(fault))
+        status, reason = fault.ends_as
+        return end(plan, scope, status, reason, str(fault))
     say(plan, scope, status, reason)
     return 0
 

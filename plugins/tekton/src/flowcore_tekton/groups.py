@@ -137,7 +137,7 @@ def _decided_place(unit: Unit) -> str:
 
 def _joiner(group: Group, maker: TaskMaker) -> Object:
     unit = group.unit
-    plan: Object = {"refs": {}, "outputs": {}, "room": maker.room(1)}
+    plan: Object = {"refs": {}, "outputs": {}, **maker.room(1)}
     gate = Gate(conditions=dict(group.gate.conditions))
     if unit.decides:
         plan["decided"] = _decided_place(unit)

@@ -23,7 +23,7 @@ class Options(KubernetesOptions):
     """What becomes of outputs that are too long for the last message of a container, and that other steps read:
     ``volume``, they go through the run's volume; ``sidecar-logs``, they are results all the same, since the cluster
     reads those from the log of a sidecar (its feature flag ``results-from``); or ``fail``, the step fails. Only with
-    ``volume`` does a run without artifacts need a volume for them."""
+    ``volume`` do long outputs alone make a run need a volume."""
     max_result_size: int = field(default=4096, validator=ge(1024))
     """Bytes of one result with ``sidecar-logs``: the cluster's feature flag ``max-result-size``."""
     storage_class: str = ""

@@ -285,8 +285,7 @@ class TaskMaker:
         if begins:
             begin = self.helper(BEGIN, "begin", program, draft.reader, retry is not None, unit.kind == "each")
             if retry is not None:
-                first = {"fieldRef": {"fieldPath": f"metadata.annotations['{ATTEMPT}{unit.task}']"}}
-                begin["env"].append({"name": "FLOW_FIRST", "valueFrom": first})
+                begin["env"].append(_annotation("FLOW_FIRST", f"{ATTEMPT}{unit.task}"))
             steps.append(begin)
             if may_stop:
                 main["when"] = GO
@@ -302,7 +301,7 @@ class TaskMaker:
             if not helper["env"]:
                 del helper["env"]
         if plan:
-            plan["room"] = self.room(len(steps))
+            plan.update(self.room(len(steps)))
             self.keep_plan(unit.task, plan)
         results = [STATUS, SAID] if begins or seals or makes else []
         if values:
@@ -429,11 +428,11 @@ class TaskMaker:
         """Keep what the helper steps of a task have to know."""
         self.files.add(f"{task}.json", json.dumps(plan, ensure_ascii=False, separators=(",", ":")))
 
-    def room(self, steps: int) -> int | dict[str, int]:
-        """The bytes of a task's results: of all, in the last message of a container, or of each, in a line of a log."""
+    def room(self, steps: int) -> dict[str, int]:
+        """The bytes of a task's results: of all in the last message of a container, or of each in a line of a log."""
         if self.options.long_outputs == "sidecar-logs":
             return {"each": self.options.max_result_size}
-        return min(4096, RESULT_BYTES // (steps + 1)) - _MARGIN
+        return {"room": min(4096, RESULT_BYTES // (steps + 1)) - _MARGIN}
 
     def _main(self, draft: Draft, wrapped: bool, goes_on: bool, counts: bool) -> Object:
         unit, step = draft.unit, draft.unit.step
@@ -478,7 +477,7 @@ class TaskMaker:
         if counts:
             found.append({"name": "FLOW_ATTEMPT", "value": f"$(steps.{BEGIN}.results.attempt)"})
         else:
-            found.append(_of_pod("FLOW_ATTEMPT", f"annotations['{ATTEMPT}{unit.task}']"))
+            found.append(_annotation("FLOW_ATTEMPT", f"{ATTEMPT}{unit.task}"))
         if not self.one_folder:
             found.append({"name": "FLOW_OUTPUTS", "value": outputs_folder(unit)})
         return found
@@ -487,7 +486,7 @@ class TaskMaker:
         """What the environment of all pods has in common; it would win over a step's own."""
         found: list[Object] = [_of_pod("FLOW_RUN", f"labels['{RUN_LABEL}']")]
         if self.one_name:
-            found.append(_of_pod("FLOW_STEP", f"annotations['{STEP}']"))
+            found.append(_annotation("FLOW_STEP", STEP))
         if self.one_folder:
             found.append({"name": "FLOW_OUTPUTS", "value": OUTPUTS})
         return found
@@ -521,8 +520,7 @@ class TaskMaker:
             args += ["--", ITEM, f"$(params.{ITEM})"]
         env: list[Object] = []
         if reader is not None and "run.phase" in reader.refs:
-            annotation = {"fieldRef": {"fieldPath": f"metadata.annotations['{CANCELLED}']"}}
-            env.append({"name": "FLOW_CANCELLED", "valueFrom": annotation})
+            env.append(_annotation("FLOW_CANCELLED", CANCELLED))
         if retries:
             env.append({"name": "FLOW_RETRIES", "value": "$(context.task.retry-count)"})
         return {
@@ -601,13 +599,12 @@ class TaskMaker:
             spec["params"] = params
         if results:
             spec["results"] = [{"name": name} for name in results]
-        names = {mount["name"] for each in steps if "volumeMounts" in each for mount in each["volumeMounts"]}
-        if names:
-            volumes = [self.sources[name] for name in self.sources if name in names]
-            if FILES_VOLUME in names:
-                volumes.insert(0, self.files_volume)
-            if volumes:
-                spec["volumes"] = volumes
+        names = {mount["name"] for each in steps for mount in each.get("volumeMounts", ())}
+        volumes = [self.sources[name] for name in self.sources if name in names]
+        if FILES_VOLUME in names:
+            volumes.insert(0, self.files_volume)
+        if volumes:
+            spec["volumes"] = volumes
         if volume or any(mount.volume in self.sized for mount in step.mounts.values()):
             self.uses_volume = True
             spec["workspaces"] = [{"name": WORKSPACE, "mountPath": RUN}]
@@ -641,6 +638,10 @@ def _of_pod(name: str, place: str) -> Object:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{place}"}}}
 
 
+def _annotation(name: str, key: str) -> Object:
+    return _of_pod(name, f"annotations['{key}']")
+
+
 def outputs_of(step: Step) -> tuple[dict[str, Output], list[str]]:
     """The outputs of a step that are values, and the names of its artifacts."""
     if not step.outputs:
@@ -670,11 +671,10 @@ def waits(task: Object, gate: Gate, when: list[Object], reader: Reader) -> None:
     """Write down what a task waits for; what a condition or a value names need not stand in ``runAfter``."""
     if when:
         task["when"] = when
-    if gate.after:
-        named = {each.task for each in gate.conditions} | reader.named
-        after = [other for other in gate.after if other not in named]
-        if after:
-            task["runAfter"] = after
+    named = {each.task for each in gate.conditions} | reader.named
+    after = [other for other in gate.after if other not in named]
+    if after:
+        task["runAfter"] = after
 
 
 def task_params(reader: Reader) -> list[Object]:

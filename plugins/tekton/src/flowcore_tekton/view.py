@@ -196,7 +196,7 @@ class _Reader:
                 self.fault = f"the task {spot.name}, which flowcore added, could not run: {end.message}"
             elif spot.kind == "join" and condition(task)["status"] == "False" and end.phase is not P.CANCELLED:
                 self.fault = f"what {spot.origin} gives could not be gathered: {end.message}"
-            if gathers and ends[-1].phase is P.SUCCEEDED:
+            if gathers and end.phase is P.SUCCEEDED:
                 yield Leaf(spot.origin, P.SUCCEEDED, outputs=self._outputs(spot, task, spot.origin))
 
     def _ended(self, spot: Spot) -> bool:
