@@ -1,4 +1,4 @@
-"""Tekton's Python SDK, where it is installed: what was rendered as its classes."""
+"""Tekton's Python SDK: what was rendered as its classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ steps:
 
 
 def test_a_run_is_an_object_of_the_sdk_and_what_it_lacks_is_named():
-    pytest.importorskip("tekton_pipeline")
     found = model_of(Backend.select("tekton").render(load(TEXT)).objects[0])
     tasks = found.model.spec.pipeline_spec.tasks
     assert type(found.model).__name__ == "V1beta1PipelineRun"
@@ -40,6 +39,5 @@ def test_without_the_sdk_it_is_said_how_to_get_it(monkeypatch):
 
 
 def test_other_kinds_have_no_class():
-    pytest.importorskip("tekton_pipeline")
     with pytest.raises(UsageError, match="this is a ConfigMap"):
         model_of({"kind": "ConfigMap"})
