@@ -127,8 +127,8 @@ steps:
   works: {command: [echo, works]}
   more: {command: [echo, more]}
 on_exit:
-  first: {command: [sleep, "2"]}
-  second: {command: [sleep, "2"]}
+  first: {command: [sleep, "8"]}
+  second: {command: [sleep, "8"]}
 """,
         succeeded(
             {"works": ok(), "more": ok(), "first": ok(), "second": ok()},

@@ -51,8 +51,8 @@ steps:
         """
 parallelism: 2
 steps:
-  a: {command: [sleep, "2"]}
-  b: {command: [sleep, "2"]}
+  a: {command: [sleep, "8"]}
+  b: {command: [sleep, "8"]}
   c: {needs: [a], command: [echo, c]}
 """,
         succeeded({"a": ok(), "b": ok(), "c": ok()}, order=(("a", "c"),), together=(("a", "b"),)),
